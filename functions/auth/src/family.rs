@@ -1,0 +1,57 @@
+//! Refresh families: the chain of refresh tokens of one session in one mini-app, ended together with its access tokens.
+
+use crate::mint;
+use crate::sql;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tmcp_http::subject::{self, SubjectId};
+use tmcp_http::{Call, Failure};
+use tmcp_ports::{Platform, Random, Sql, Statement, stmt};
+use tmcp_protocol::{AppId, Millis, Uid};
+
+/// A refresh token lives so long.
+pub const TOKEN_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+/// A family lives so long in all.
+pub const FAMILY_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+
+/// A fresh refresh token: `rt_` and 256 random bits. Only its hash is kept.
+pub fn new_token<P: Platform>(call: &Call<P>) -> String {
+    format!("rt_{}", URL_SAFE_NO_PAD.encode(call.platform.random().bytes::<32>()))
+}
+
+/// When the last access token of a session expires that was issued until now, with room for clocks.
+fn until<P: Platform>(call: &Call<P>) -> Result<Millis, Failure> {
+    Ok(call.now().plus((mint::lifetime_s(&call.platform)? + 60) * 1000))
+}
+
+/// Ends a family and its access tokens: first in SQL, so that no refresh succeeds any more, then at the subject.
+pub async fn end<P: Platform>(call: &Call<P>, family: &str, uid: &Uid, app: &AppId, audit: Statement) -> Result<(), Failure> {
+    call.platform.sql().batch(vec![stmt!(sql::END_FAMILY, family, call.now()), audit]).await?;
+    end_access(call, family, uid, app).await
+}
+
+/// Refuses a family's access tokens from now on.
+pub async fn end_access<P: Platform>(call: &Call<P>, family: &str, uid: &Uid, app: &AppId) -> Result<(), Failure> {
+    let id = SubjectId::user(uid, app.as_str());
+    Ok(subject::end_session(&call.platform, &id, family, until(call)?).await?)
+}
+
+/// Ends a platform session: its own tokens, then every family that came from it.
+pub async fn end_platform_session<P: Platform>(
+    call: &Call<P>,
+    uid: &Uid,
+    session: &str,
+    audit: Statement,
+) -> Result<usize, Failure> {
+    let id = SubjectId::user(uid, subject::PLATFORM);
+    // The session first: an exchange that is on its way checks it after its family was stored, so that one of the two sees the other.
+    subject::end_session(&call.platform, &id, session, until(call)?).await?;
+    let mut results = call.platform.sql().batch(vec![audit, stmt!(sql::END_SESSION_FAMILIES, session, call.now())]).await?;
+    let ended = results.pop().unwrap_or_default();
+    let count = ended.len();
+    for row in ended {
+        let row: sql::EndedRow = row.decode()?;
+        end_access(call, &row.id, &row.uid, &row.app_id).await?;
+    }
+    Ok(count)
+}

@@ -1,0 +1,57 @@
+//! POST /oauth2/introspect (RFC 7662): a confidential client asks about a token of its own app. Anything else is `active: false`.
+
+use crate::client;
+use crate::sql::{self, ClientRow, TokenRow};
+use serde_json::{Value, json};
+use tmcp_http::caller::{self, Caller};
+use tmcp_http::subject::{self, SubjectId};
+use tmcp_http::{Call, Failure, Reply, sha256_hex};
+use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_protocol::limits::LimitClass;
+
+/// The handler.
+pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let form = call.form()?;
+    let client = client::authenticate_confidential(&call, &form).await?;
+    let subject = SubjectId::client(&client.client_id);
+    let admission = subject::admit(&call.platform, &subject, &call.settings.limits, LimitClass::TokenValidation, None).await?;
+    let admission = admission.ok_or_else(|| Failure::internal("a draw without a token was revoked"))?;
+    call.admitted(admission);
+    if !admission.allowed {
+        return Err(Failure::too_many(admission));
+    }
+    let token = form.require("token")?;
+    let answer =
+        if token.starts_with("rt_") { refresh_token(&call, &client, token).await? } else { tep(&call, &client, token).await? };
+    Reply::json(&answer.unwrap_or_else(|| json!({"active": false})))
+}
+
+async fn tep<P: Platform>(call: &Call<P>, client: &ClientRow, token: &str) -> Result<Option<Value>, Failure> {
+    let Ok(verified) = caller::verify(&call.platform, &call.settings, token).await? else { return Ok(None) };
+    let Caller::Tep(claims) = &verified.caller else { return Ok(None) };
+    if claims.aud != client.app_id {
+        return Ok(None);
+    }
+    let Some((subject, held)) = verified.caller.subject() else { return Ok(None) };
+    if !subject::holds(&call.platform, &subject, held).await? {
+        return Ok(None);
+    }
+    Ok(Some(json!({
+        "active": true, "scope": claims.scope, "client_id": claims.client_id, "token_type": claims.token_type,
+        "exp": verified.until.seconds(), "sub": claims.sub, "aud": claims.aud, "iss": claims.iss, "jti": claims.jti,
+        "wallet_id": claims.wallet_id,
+    })))
+}
+
+async fn refresh_token<P: Platform>(call: &Call<P>, client: &ClientRow, token: &str) -> Result<Option<Value>, Failure> {
+    let row: Option<TokenRow> = call.platform.sql().first(stmt!(sql::FIND_TOKEN, sha256_hex(token))).await?;
+    let Some(row) = row.filter(|row| row.app_id == client.app_id) else { return Ok(None) };
+    let now = call.now();
+    let active = row.used_at.is_none() && row.ended_at.is_none() && row.expires_at > now && row.ends_at > now;
+    Ok(active.then(|| {
+        json!({
+            "active": true, "scope": row.scope, "client_id": row.client_id, "token_type": "refresh_token",
+            "exp": row.expires_at.seconds(), "aud": row.app_id,
+        })
+    }))
+}

@@ -1,0 +1,48 @@
+//! The OAuth 2.0 authorization server and sign-in: the only room that holds the private signing key, and the owner of clients,
+//! refresh families and, on Workers, of the subject entity's class.
+//!
+//! Invariants: a refresh token is used once, and only one of many parallel uses succeeds; whoever ends a session ends its family
+//! in SQL before its tokens at the subject, so that nothing issued in between survives.
+
+mod client;
+mod clients;
+mod exchange;
+mod family;
+mod introspect;
+mod jwks;
+mod logout;
+mod maintain;
+mod mint;
+mod origins;
+mod refresh;
+mod revoke;
+mod sign_in;
+mod sql;
+mod token;
+
+#[cfg(target_os = "wasi")]
+mod spin;
+#[cfg(target_os = "unknown")]
+mod workers;
+
+use tmcp_http::Group;
+use tmcp_ports::Platform;
+use tmcp_protocol::routes::{self, Function};
+
+/// The routes of this function.
+pub fn routes<P: Platform>() -> Group<P> {
+    Group::new(Function::Auth)
+        .origins(|platform: P, origin: String| async move { origins::look_up(&platform, &origin).await })
+        .at(&routes::MATRIX_SIGN_IN, sign_in::handle)
+        .at(&routes::LOGOUT, logout::handle)
+        .at(&routes::TOKEN, token::handle)
+        .at(&routes::REVOKE, revoke::handle)
+        .at(&routes::INTROSPECT, introspect::handle)
+        .at(&routes::JWKS, jwks::handle)
+        .at(&routes::INTERNAL_CLIENTS, clients::handle)
+        .at(&routes::INTERNAL_ORIGINS, origins::handle)
+        .at(&routes::INTERNAL_MAINTAIN_AUTH, maintain::handle)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,17 @@
+//! POST /internal/maintain/auth: periodic work. Subjects that are due (on Spin; alarms do it on Workers), families that are over.
+
+use crate::sql;
+use tmcp_http::subject::Subject;
+use tmcp_http::{Call, Failure, Reply};
+use tmcp_ports::{Entities, Platform, Sql, stmt};
+
+/// Ended families are remembered for a day, so that a late reuse is still told apart from an unknown token in the log.
+const REMEMBER_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The handler.
+pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let subjects = call.platform.entities().maintain::<Subject>(100).await?;
+    let before = call.now().plus(-REMEMBER_MS);
+    call.platform.sql().batch(vec![stmt!(sql::FORGET_TOKENS, before), stmt!(sql::FORGET_FAMILIES, before)]).await?;
+    Reply::json(&serde_json::json!({ "subjects_woken": subjects }))
+}

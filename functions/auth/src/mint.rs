@@ -1,0 +1,118 @@
+//! Issuing tokens: claims, encoding, signature.
+
+use crate::sql::FamilySubject;
+use std::sync::Arc;
+use tmcp_http::settings::{InvalidSetting, remembered, require};
+use tmcp_http::{Call, Failure};
+use tmcp_ports::{Config, Platform, Random, Signer};
+use tmcp_protocol::ids::ulid;
+use tmcp_protocol::jwk::{KeySet, PrivateJwk};
+use tmcp_protocol::token::{AuthLevel, Kind, PlatformClaims, TepClaims, TokenKind, Unsigned};
+use tmcp_protocol::{AppId, ClientId, MatrixUserId, ScopeSet, Uid};
+
+/// Seconds that an access token lives, unless configured otherwise; no longer than a day, since subjects forget after 25 hours.
+const LIFETIME_S: i64 = 3600;
+const MAX_LIFETIME_S: i64 = 86_400;
+
+/// The configured life of access tokens, in seconds.
+pub fn lifetime_s(platform: &impl Platform) -> Result<i64, InvalidSetting> {
+    let Some(value) = platform.config().get("ACCESS_TOKEN_SECONDS") else { return Ok(LIFETIME_S) };
+    let seconds = value.expose().parse().ok().filter(|s| (60..=MAX_LIFETIME_S).contains(s));
+    let problem = "must be a whole number from 60 to 86400".to_owned();
+    seconds.ok_or(InvalidSetting { name: "ACCESS_TOKEN_SECONDS", problem })
+}
+
+async fn sign<P: Platform, K: Kind>(call: &Call<P>, claims: &K) -> Result<String, Failure> {
+    let ring: Arc<KeySet<PrivateJwk>> =
+        remembered(&call.platform, "signing_keys", |platform| require(platform.config(), "SIGNING_KEYS", KeySet::parse_private))?;
+    let key = ring.keys.first().ok_or_else(|| Failure::internal("no signing key"))?;
+    let unsigned = Unsigned::encode(claims, &key.public.kid, call.now(), lifetime_s(&call.platform)?)
+        .ok_or_else(|| Failure::internal("claims that do not encode"))?;
+    let signature = call.platform.signer().sign(key, unsigned.signing_input()).await?;
+    Ok(unsigned.finish(&signature))
+}
+
+fn jti<P: Platform>(call: &Call<P>) -> String {
+    ulid(call.now(), call.platform.random().bytes())
+}
+
+/// A fresh session id.
+pub fn session_id<P: Platform>(call: &Call<P>) -> String {
+    format!("session_{}", jti(call))
+}
+
+/// What a platform token says beside the usual.
+pub struct SignedIn {
+    /// The person.
+    pub uid: Uid,
+    /// Their Matrix id.
+    pub matrix_user_id: MatrixUserId,
+    /// Their wallet.
+    pub wallet_id: String,
+    /// How strong the sign-in was.
+    pub level: AuthLevel,
+    /// The session that begins.
+    pub session_id: String,
+    /// The subject's generation.
+    pub generation: i64,
+}
+
+/// A platform token.
+pub async fn platform_token<P: Platform>(call: &Call<P>, who: SignedIn) -> Result<String, Failure> {
+    let claims = PlatformClaims {
+        iss: call.settings.issuer.clone(),
+        sub: who.uid,
+        aud: call.settings.issuer.clone(),
+        jti: jti(call),
+        token_type: TokenKind::Platform.token_type().to_owned(),
+        matrix_user_id: who.matrix_user_id,
+        provider: "matrix".to_owned(),
+        auth_time: call.now().seconds(),
+        session_id: who.session_id,
+        level: who.level,
+        wallet_id: who.wallet_id,
+        generation: who.generation,
+    };
+    sign(call, &claims).await
+}
+
+/// What a TEP says beside the usual.
+pub struct Granted<'a> {
+    /// The person.
+    pub uid: &'a Uid,
+    /// Their names.
+    pub subject: &'a FamilySubject,
+    /// The mini-app.
+    pub app_id: &'a AppId,
+    /// The client.
+    pub client_id: &'a ClientId,
+    /// What it may do.
+    pub scope: &'a ScopeSet,
+    /// The family.
+    pub session_id: &'a str,
+    /// The subject's generation.
+    pub generation: i64,
+    /// Where the app was launched.
+    pub miniapp_context: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// A TEP access token.
+pub async fn tep<P: Platform>(call: &Call<P>, granted: Granted<'_>) -> Result<String, Failure> {
+    let claims = TepClaims {
+        iss: call.settings.issuer.clone(),
+        sub: granted.subject.sub.clone(),
+        aud: granted.app_id.clone(),
+        client_id: granted.client_id.clone(),
+        azp: granted.app_id.clone(),
+        jti: jti(call),
+        token_type: TokenKind::Tep.token_type().to_owned(),
+        scope: granted.scope.clone(),
+        wallet_id: granted.subject.wallet_id.clone(),
+        session_id: granted.session_id.to_owned(),
+        uid: granted.uid.clone(),
+        generation: granted.generation,
+        delegated_from: Some("matrix_session".to_owned()),
+        miniapp_context: granted.miniapp_context,
+    };
+    sign(call, &claims).await
+}

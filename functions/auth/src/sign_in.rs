@@ -1,0 +1,108 @@
+//! POST /api/v1/auth/matrix: sign in with Matrix. Body: `matrix_user_id!`, and `access_token` or `openid_token{access_token!,
+//! matrix_server_name!}` as the homeserver gave it.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 200 | a platform token of an hour, and the user |
+//! | 400 `INVALID_REQUEST` | neither or both tokens, a malformed id |
+//! | 401 `invalid_matrix_credentials` | the credentials prove nothing; one message for all reasons |
+//! | 429 `RATE_LIMIT_EXCEEDED` | too many tries from one address, before anything is asked |
+//! | 503 `SERVICE_UNAVAILABLE` | the homeserver does not answer |
+
+use crate::mint::{self, SignedIn};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tmcp_http::cors::Reader;
+use tmcp_http::subject::{self, PLATFORM, SubjectId};
+use tmcp_http::{Call, Failure, Reply};
+use tmcp_ports::Platform;
+use tmcp_protocol::routes::INTERNAL_VERIFY;
+use tmcp_protocol::token::AuthLevel;
+use tmcp_protocol::{ErrorCode, MatrixUserId, Uid};
+
+#[derive(Deserialize)]
+struct SignInRequest {
+    matrix_user_id: MatrixUserId,
+    access_token: Option<String>,
+    openid_token: Option<OpenIdToken>,
+}
+
+/// A Matrix OpenID token, as `…/openid/request_token` gives it.
+#[derive(Deserialize, Serialize)]
+pub struct OpenIdToken {
+    access_token: String,
+    matrix_server_name: String,
+}
+
+/// What identity says about proven credentials.
+#[derive(Debug, Deserialize)]
+pub struct Verified {
+    /// The person.
+    pub uid: Uid,
+    /// `active`.
+    pub status: String,
+    /// Their wallet.
+    pub wallet_id: String,
+    /// Their Matrix id.
+    pub matrix_user_id: MatrixUserId,
+    /// Its local part.
+    pub username: String,
+    /// From their profile.
+    pub display_name: Option<String>,
+    /// From their profile.
+    pub avatar_url: Option<String>,
+    /// How strong the proof is.
+    pub level: AuthLevel,
+}
+
+/// Asks identity; `None` where the credentials prove nothing.
+pub async fn verify<P: Platform>(call: &Call<P>, credentials: &Value) -> Result<Option<Verified>, Failure> {
+    match call.ask::<Verified>(&INTERNAL_VERIFY, credentials).await? {
+        Ok(verified) => Ok(Some(verified)),
+        Err(refused) if refused.status == 401 => Ok(None),
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+/// The handler.
+pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    call.answer_is_for(Reader::Host);
+    let request: SignInRequest = call.json()?;
+    if request.access_token.is_some() == request.openid_token.is_some() {
+        return Err(Failure::invalid("give either access_token or openid_token"));
+    }
+    let credentials = json!({
+        "matrix_user_id": request.matrix_user_id, "access_token": request.access_token, "openid_token": request.openid_token,
+    });
+    let verified = verify(&call, &credentials)
+        .await?
+        .ok_or_else(|| Failure::new(ErrorCode::InvalidMatrixCredentials, "the Matrix credentials do not prove who you are"))?;
+    call.is_about(Some(verified.uid.as_str()), Some(PLATFORM));
+    let subject = SubjectId::user(&verified.uid, PLATFORM);
+    let generation = subject::issue(&call.platform, &subject, None).await?;
+    let token = mint::platform_token(
+        &call,
+        SignedIn {
+            uid: verified.uid.clone(),
+            matrix_user_id: verified.matrix_user_id.clone(),
+            wallet_id: verified.wallet_id,
+            level: verified.level,
+            session_id: mint::session_id(&call),
+            generation: generation.ok_or_else(|| Failure::internal("a new session was ended"))?,
+        },
+    )
+    .await?;
+    Reply::json(&json!({
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": mint::lifetime_s(&call.platform)?,
+        "user": {
+            "id": verified.uid,
+            "status": verified.status,
+            "matrix_user_id": verified.matrix_user_id,
+            "matrix_username": verified.username,
+            "display_name": verified.display_name,
+            "avatar_url": verified.avatar_url,
+        },
+    }))
+}

@@ -1,0 +1,166 @@
+//! Which homeserver to ask: configured ones, or in open federation the one that `.well-known` names.
+//!
+//! Closed federation is the default: a server that is not configured is nobody's.
+
+use serde::Deserialize;
+use std::sync::Arc;
+use tmcp_http::settings::{InvalidSetting, remembered};
+use tmcp_http::{Call, Failure};
+use tmcp_ports::{Clock, Config, HttpClient, HttpError, Memo, OutboundRequest, Platform, Trust};
+use tmcp_protocol::ServerName;
+use url::Url;
+
+/// How long a discovered homeserver is remembered.
+const REMEMBER_MS: i64 = 60 * 60 * 1000;
+
+/// A homeserver from configuration.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Configured {
+    /// The part behind `:` in its users' ids.
+    pub server_name: ServerName,
+    /// Where its client-server API is.
+    pub client_url: Url,
+    /// Where its federation API is; the client URL where it is not given.
+    pub federation_url: Option<Url>,
+    /// The provider instance that its identities belong to; `matrix:<server name>` where it is not given.
+    pub instance: Option<String>,
+}
+
+/// What the configuration says about homeservers.
+#[derive(Debug)]
+pub struct Homeservers {
+    configured: Vec<Configured>,
+    open: bool,
+}
+
+/// A homeserver to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Homeserver {
+    /// The part behind `:` in its users' ids.
+    pub server_name: String,
+    /// The provider instance.
+    pub instance: String,
+    /// Base of the client-server API, without a slash at the end.
+    pub client_url: String,
+    /// Base of the federation API, without a slash at the end.
+    pub federation_url: String,
+    /// Which client reaches it.
+    pub trust: Trust,
+}
+
+fn read(config: &impl Config) -> Result<Homeservers, InvalidSetting> {
+    let wrong = |name, problem: &str| InvalidSetting { name, problem: problem.to_owned() };
+    let json = config.get("HOMESERVERS");
+    let json = json.as_ref().map_or("[]", tmcp_protocol::Secret::expose);
+    let configured: Vec<Configured> =
+        serde_json::from_str(json).map_err(|error| InvalidSetting { name: "HOMESERVERS", problem: error.to_string() })?;
+    let open = match config.get("FEDERATION").as_ref().map(tmcp_protocol::Secret::expose) {
+        None | Some("closed") => false,
+        Some("open") => true,
+        Some(_) => return Err(wrong("FEDERATION", "must be `closed` or `open`")),
+    };
+    Ok(Homeservers { configured, open })
+}
+
+fn base(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+impl Homeservers {
+    /// The configured ones.
+    pub fn of(platform: &impl Platform) -> Result<Arc<Self>, InvalidSetting> {
+        remembered(platform, "homeservers", |platform| read(platform.config()))
+    }
+}
+
+impl From<&Configured> for Homeserver {
+    fn from(found: &Configured) -> Self {
+        let client_url = base(&found.client_url);
+        Self {
+            server_name: found.server_name.to_string(),
+            instance: found.instance.clone().unwrap_or_else(|| format!("matrix:{}", found.server_name)),
+            federation_url: found.federation_url.as_ref().map_or_else(|| client_url.clone(), base),
+            client_url,
+            trust: Trust::Configured,
+        }
+    }
+}
+
+/// The homeserver of that name, or without a name the only one that is configured; `None` where it is nobody's.
+pub async fn find<P: Platform>(call: &Call<P>, name: Option<&str>) -> Result<Option<Homeserver>, Failure> {
+    let homeservers = Homeservers::of(&call.platform)?;
+    let Some(name) = name else {
+        return Ok(match homeservers.configured.as_slice() {
+            [only] => Some(only.into()),
+            _ => None,
+        });
+    };
+    match homeservers.configured.iter().find(|server| server.server_name.as_str() == name) {
+        Some(found) => Ok(Some(found.into())),
+        None if homeservers.open => discover(call, name).await,
+        None => Ok(None),
+    }
+}
+
+#[derive(Deserialize)]
+struct ClientWellKnown {
+    #[serde(rename = "m.homeserver")]
+    homeserver: BaseUrl,
+}
+
+#[derive(Deserialize)]
+struct BaseUrl {
+    base_url: Url,
+}
+
+#[derive(Deserialize)]
+struct ServerWellKnown {
+    #[serde(rename = "m.server")]
+    server: String,
+}
+
+/// `.well-known` of the server name (Matrix client-server API "Well-known URI", server-server API "Resolving server names"), by the
+/// untrusted client. What names no usable place is nobody's.
+async fn discover<P: Platform>(call: &Call<P>, name: &str) -> Result<Option<Homeserver>, Failure> {
+    let (memo, now) = (call.platform.memo(), call.platform.clock().now());
+    let key = format!("homeserver:{name}");
+    if let Some(found) = memo.get::<Homeserver>(&key, now) {
+        return Ok(Some(found));
+    }
+    let Some(client) = well_known::<P, ClientWellKnown>(call, name, "client").await? else { return Ok(None) };
+    let server = well_known::<P, ServerWellKnown>(call, name, "server").await?;
+    let federation_url = match server {
+        Some(server) => match ServerName::parse(server.server) {
+            Ok(server) if server.as_str().contains(':') => format!("https://{server}"),
+            Ok(server) => format!("https://{server}:8448"),
+            Err(_) => return Ok(None),
+        },
+        None if name.contains(':') => format!("https://{name}"),
+        None => format!("https://{name}:8448"),
+    };
+    let found = Homeserver {
+        server_name: name.to_owned(),
+        instance: format!("matrix:{name}"),
+        client_url: base(&client.homeserver.base_url),
+        federation_url,
+        trust: Trust::Untrusted,
+    };
+    memo.put(&key, found.clone(), now.plus(REMEMBER_MS));
+    Ok(Some(found))
+}
+
+async fn well_known<P: Platform, T: for<'de> Deserialize<'de>>(
+    call: &Call<P>,
+    name: &str,
+    kind: &str,
+) -> Result<Option<T>, Failure> {
+    let host = name.split(':').next().unwrap_or(name);
+    let mut request = OutboundRequest::get(format!("https://{host}/.well-known/matrix/{kind}"));
+    request.max_bytes = 16 * 1024;
+    match call.platform.http().send(Trust::Untrusted, call.outbound(request)).await {
+        Ok(response) if response.status == 200 => Ok(serde_json::from_slice(&response.body).ok()),
+        Ok(response) if response.status >= 500 => Err(Failure::unavailable(format!("well-known answered {}", response.status))),
+        Ok(_) | Err(HttpError::Refused(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

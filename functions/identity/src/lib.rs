@@ -1,0 +1,30 @@
+//! Who a user is: Matrix sign-ins are verified here, users, identities and profiles are kept here.
+//!
+//! Invariants: the homeserver asked is the one of the claimed Matrix id, and its answer must name that id exactly; an identity is
+//! unique by (configured provider instance, external id); a person is found or created in one batch, however many sign in at once.
+
+mod homeserver;
+mod maintain;
+mod matrix;
+mod sql;
+mod user;
+mod verify;
+
+#[cfg(target_os = "wasi")]
+mod spin;
+#[cfg(target_os = "unknown")]
+mod workers;
+
+use tmcp_http::Group;
+use tmcp_ports::Platform;
+use tmcp_protocol::routes::{self, Function};
+
+/// The routes of this function.
+pub fn routes<P: Platform>() -> Group<P> {
+    Group::new(Function::Identity)
+        .at(&routes::INTERNAL_VERIFY, verify::handle)
+        .at(&routes::INTERNAL_MAINTAIN_IDENTITY, maintain::handle)
+}
+
+#[cfg(test)]
+mod tests;

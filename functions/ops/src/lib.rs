@@ -1,0 +1,29 @@
+//! Operation: health, readiness, migrations, periodic work, and the registration of clients.
+//!
+//! Invariant: periodic work is done by the function that owns the data; this one only asks each in turn, and one that fails does
+//! not keep the others from theirs.
+
+mod clients;
+mod health;
+mod maintenance;
+mod migrate;
+mod ready;
+
+#[cfg(target_os = "wasi")]
+mod spin;
+#[cfg(target_os = "unknown")]
+mod workers;
+
+use tmcp_http::Group;
+use tmcp_ports::Platform;
+use tmcp_protocol::routes::{self, Function};
+
+/// The routes of this function.
+pub fn routes<P: Platform>() -> Group<P> {
+    Group::new(Function::Ops)
+        .at(&routes::HEALTH, health::handle)
+        .at(&routes::READY, ready::handle)
+        .at(&routes::MIGRATE, migrate::handle)
+        .at(&routes::MAINTENANCE, maintenance::handle)
+        .at(&routes::REGISTER_CLIENT, clients::handle)
+}

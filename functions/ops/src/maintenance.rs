@@ -1,0 +1,48 @@
+//! POST /ops/maintenance: periodic work of every function. Any scheduler calls it (cron on Spin), and the `scheduled` event on
+//! Workers does. Harmless when repeated or run twice at once.
+
+use serde_json::{Map, Value, json};
+use tmcp_http::trace::{Trace, request_id};
+use tmcp_http::{Call, Failure, Reply, Settings, internal};
+use tmcp_ports::Platform;
+use tmcp_protocol::routes::{INTERNAL_MAINTAIN_AUTH, INTERNAL_MAINTAIN_IDENTITY, INTERNAL_MAINTAIN_STORAGE, Route};
+
+const ROUTES: [&Route; 3] = [&INTERNAL_MAINTAIN_AUTH, &INTERNAL_MAINTAIN_IDENTITY, &INTERNAL_MAINTAIN_STORAGE];
+
+/// Asks every function in turn; tells what each answered, and whether all did.
+pub async fn run<P: Platform>(platform: &P, settings: &Settings, trace: &Trace, request_id: &str) -> (bool, Value) {
+    let (mut all, mut results) = (true, Map::new());
+    for route in ROUTES {
+        let answer = internal::ask::<P, Value>(platform, &settings.service_key, trace, request_id, route, &json!({})).await;
+        let result = match answer {
+            Ok(Ok(result)) => result,
+            Ok(Err(refused)) => {
+                all = false;
+                json!({"failed": refused.status})
+            }
+            Err(failure) => {
+                all = false;
+                json!({"failed": failure.code().as_str()})
+            }
+        };
+        results.insert(route.function.as_str().to_owned(), result);
+    }
+    (all, Value::Object(results))
+}
+
+/// The same without a request: the `scheduled` event.
+pub async fn run_scheduled<P: Platform>(platform: &P) -> Result<(bool, Value), Failure> {
+    let settings = Settings::of(platform)?;
+    let trace = Trace::take_up(None, platform.random());
+    let id = request_id(None, platform.random());
+    Ok(run(platform, &settings, &trace, &id).await)
+}
+
+/// The handler.
+pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let (all, results) = run(&call.platform, &call.settings, &call.trace, &call.request_id).await;
+    if all {
+        return Reply::json(&results);
+    }
+    Err(Failure::unavailable("a function failed").details(results))
+}

@@ -1,0 +1,107 @@
+//! PUT /api/v1/storage/{key} (TMCP part 3). Scope `storage:write`.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 200 | stored |
+//! | 200 `conflict_detected` | a write with a newer `client_timestamp` stands; its value is in the answer |
+//! | 400 `INVALID_REQUEST` | key, ttl, timestamp or content type is wrong |
+//! | 413 `PAYLOAD_TOO_LARGE` | the value is over 1 MiB |
+//! | 413 `STORAGE_QUOTA_EXCEEDED` | over 10 MiB or 1000 keys; nothing was changed |
+
+use crate::get::Metadata;
+use crate::namespace::{Namespace, key_of};
+use crate::read;
+use crate::sql::Entry;
+use crate::write::{self, Change, NewValue, Outcome, Quota};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tmcp_http::{Call, Failure, Reply};
+use tmcp_ports::Platform;
+use tmcp_protocol::storage::{self, StorageKey};
+use tmcp_protocol::{ErrorCode, Millis};
+
+/// What a write may say beside its key.
+#[derive(Debug, Deserialize)]
+pub struct ValueRequest {
+    value: String,
+    ttl: Option<i64>,
+    metadata: Option<RequestMetadata>,
+    client_timestamp: Option<f64>,
+}
+
+/// What is to be known about a value.
+#[derive(Debug, Deserialize)]
+pub struct RequestMetadata {
+    content_type: Option<String>,
+}
+
+impl ValueRequest {
+    /// Checks everything, and makes the change of it.
+    pub fn check(self, key: StorageKey, now: Millis) -> Result<Change, Failure> {
+        if self.value.len() > storage::MAX_VALUE_BYTES {
+            return Err(Failure::new(ErrorCode::PayloadTooLarge, storage::Invalid::Value.to_string()));
+        }
+        let content_type = self.metadata.and_then(|metadata| metadata.content_type);
+        content_type.as_deref().map_or(Ok(()), storage::check_content_type)?;
+        Ok(Change {
+            key,
+            client_ts: storage::client_time(self.client_timestamp, now)?,
+            value: Some(NewValue { value: self.value, expires_at: storage::expiry(self.ttl, now)?, content_type }),
+        })
+    }
+}
+
+/// A write that took effect, as the API shows it.
+#[derive(Debug, Serialize)]
+pub struct StoredBody {
+    key: String,
+    success: bool,
+    updated_at: String,
+    expires_at: Option<String>,
+    metadata: Metadata,
+}
+
+impl StoredBody {
+    /// Of the row.
+    pub fn of(entry: Entry) -> Self {
+        Self {
+            metadata: Metadata::of(&entry),
+            success: true,
+            updated_at: entry.updated_at.rfc3339(),
+            expires_at: entry.expires_at.map(Millis::rfc3339),
+            key: entry.key,
+        }
+    }
+}
+
+/// The protocol's conflict answer. A key that was deleted or has expired since has no value.
+pub async fn conflict<P: Platform>(
+    platform: &P,
+    namespace: &Namespace,
+    entry: Entry,
+    now: Millis,
+) -> Result<serde_json::Value, Failure> {
+    let updated_at = entry.updated_at.rfc3339();
+    let key = entry.key.clone();
+    let server_value = if entry.is_live(now) {
+        read::values(platform, namespace, vec![entry]).await?.pop().map(|(_, value)| value)
+    } else {
+        None
+    };
+    Ok(json!({
+        "key": key, "success": true, "conflict_detected": true, "resolution": "server_wins",
+        "server_value": server_value, "updated_at": updated_at,
+    }))
+}
+
+/// The handler.
+pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let (namespace, key, now) = (Namespace::of(&call)?, key_of(&call)?, call.now());
+    let change = call.json::<ValueRequest>()?.check(key, now)?;
+    let outcome = write::apply(&call.platform, &namespace, &[change], Quota::Enforced).await?.pop();
+    match outcome {
+        Some(Outcome::Applied(entry)) => Reply::json(&StoredBody::of(entry)),
+        Some(Outcome::Conflict(entry)) => Reply::json(&conflict(&call.platform, &namespace, entry, now).await?),
+        Some(Outcome::Absent) | None => Err(Failure::internal("a write without an outcome")),
+    }
+}

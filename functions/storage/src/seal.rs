@@ -1,0 +1,185 @@
+//! Encryption at rest: AES-256-GCM under a key per person, derived from a master key ring by HKDF-SHA256.
+//!
+//! Format, master key id, user, app, key and blob id are associated data, each with its length before it: a blob that is moved to
+//! another row, or an older blob of the same row, does not decrypt.
+
+use crate::namespace::Namespace;
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hkdf::Hkdf;
+use serde::Deserialize;
+use sha2::Sha256;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tmcp_http::settings::{InvalidSetting, remembered, require};
+use tmcp_ports::{Platform, Random};
+use tmcp_protocol::Secret;
+use tmcp_protocol::storage::StorageKey;
+use zeroize::Zeroizing;
+
+/// The first byte of what is stored.
+const FORMAT: u8 = 1;
+const NONCE_BYTES: usize = 12;
+/// Domain of the derived keys.
+const LABEL: &[u8] = b"tmcp-edge storage value v1";
+
+/// The master keys: one seals, all open.
+pub struct KeyRing {
+    current: String,
+    keys: BTreeMap<String, Zeroizing<[u8; 32]>>,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    current: String,
+    keys: BTreeMap<String, Secret>,
+}
+
+/// Why a value does not open. Either the data or the configuration was tampered with, or a master key is gone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// No master key of that id is configured.
+    #[error("master key `{0}` is not configured")]
+    NoKey(String),
+    /// The bytes are not of this row, or were changed.
+    #[error("a stored value does not decrypt")]
+    Corrupt,
+}
+
+fn parse(json: &str) -> Result<KeyRing, String> {
+    let document: Document =
+        serde_json::from_str(json).map_err(|_| "must be {\"current\": id, \"keys\": {id: base64}}".to_owned())?;
+    let mut keys = BTreeMap::new();
+    for (id, text) in document.keys {
+        let bytes = STANDARD.decode(text.expose()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let bytes = bytes.ok_or_else(|| format!("key `{id}` must be base64 of 32 bytes"))?;
+        keys.insert(id, Zeroizing::new(bytes));
+    }
+    if keys.contains_key(&document.current) {
+        Ok(KeyRing { current: document.current, keys })
+    } else {
+        Err(format!("there is no key `{}`", document.current))
+    }
+}
+
+impl KeyRing {
+    /// The configured ring.
+    pub fn of(platform: &impl Platform) -> Result<Arc<Self>, InvalidSetting> {
+        remembered(platform, "storage_keys", |platform| require(platform.config(), "STORAGE_KEYS", parse))
+    }
+
+    /// The id of the key that seals.
+    pub fn current(&self) -> &str {
+        &self.current
+    }
+
+    fn cipher(&self, id: &str, namespace: &Namespace) -> Result<Aes256Gcm, OpenError> {
+        let master = self.keys.get(id).ok_or_else(|| OpenError::NoKey(id.to_owned()))?;
+        let mut key = Zeroizing::new([0_u8; 32]);
+        Hkdf::<Sha256>::new(None, master.as_slice())
+            .expand_multi_info(&[LABEL, namespace.uid.as_str().as_bytes()], key.as_mut_slice())
+            .map_err(|_| OpenError::Corrupt)?;
+        Aes256Gcm::new_from_slice(key.as_slice()).map_err(|_| OpenError::Corrupt)
+    }
+
+    /// Seals a value for one row and blob, under the current key.
+    pub fn seal(
+        &self,
+        random: &impl Random,
+        namespace: &Namespace,
+        key: &StorageKey,
+        blob: &str,
+        value: &str,
+    ) -> Result<Vec<u8>, OpenError> {
+        let nonce: [u8; NONCE_BYTES] = random.bytes();
+        let aad = associated(&self.current, namespace, key, blob);
+        let payload = Payload { msg: value.as_bytes(), aad: &aad };
+        let sealed =
+            self.cipher(&self.current, namespace)?.encrypt(Nonce::from_slice(&nonce), payload).map_err(|_| OpenError::Corrupt)?;
+        let mut bytes = Vec::with_capacity(1 + NONCE_BYTES + sealed.len());
+        bytes.push(FORMAT);
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(&sealed);
+        Ok(bytes)
+    }
+
+    /// Opens what was sealed for this row and blob under the named key.
+    pub fn open(
+        &self,
+        key_id: &str,
+        namespace: &Namespace,
+        key: &StorageKey,
+        blob: &str,
+        bytes: &[u8],
+    ) -> Result<String, OpenError> {
+        let (nonce, sealed) =
+            bytes.strip_prefix(&[FORMAT]).and_then(|rest| rest.split_at_checked(NONCE_BYTES)).ok_or(OpenError::Corrupt)?;
+        let aad = associated(key_id, namespace, key, blob);
+        let value = self
+            .cipher(key_id, namespace)?
+            .decrypt(Nonce::from_slice(nonce), Payload { msg: sealed, aad: &aad })
+            .map_err(|_| OpenError::Corrupt)?;
+        String::from_utf8(value).map_err(|_| OpenError::Corrupt)
+    }
+}
+
+fn associated(key_id: &str, namespace: &Namespace, key: &StorageKey, blob: &str) -> Vec<u8> {
+    let mut bytes = vec![FORMAT];
+    for part in [key_id, namespace.uid.as_str(), namespace.app.as_str(), key.as_str(), blob] {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tmcp_protocol::{AppId, Millis, Uid};
+    use tmcp_testkit::TestPlatform;
+
+    fn namespace(app: &str, n: u8) -> Namespace {
+        Namespace { uid: Uid::new(Millis(0), [n; 16]), app: AppId::parse(app).unwrap() }
+    }
+
+    fn key(text: &str) -> StorageKey {
+        StorageKey::parse(text).unwrap()
+    }
+
+    #[test]
+    fn opens_only_where_it_was_sealed() {
+        let platform = TestPlatform::new();
+        let ring = KeyRing::of(&platform).unwrap();
+        let here = namespace("ma_a", 1);
+        let sealed = ring.seal(platform.random(), &here, &key("k"), "blob", "value").unwrap();
+        assert_eq!(ring.open("k1", &here, &key("k"), "blob", &sealed).as_deref(), Ok("value"));
+        let elsewhere = [
+            (namespace("ma_b", 1), key("k"), "blob"),
+            (namespace("ma_a", 2), key("k"), "blob"),
+            (here.clone(), key("other"), "blob"),
+            (here.clone(), key("k"), "older"),
+        ];
+        for (namespace, key, blob) in elsewhere {
+            assert_eq!(ring.open("k1", &namespace, &key, blob, &sealed), Err(OpenError::Corrupt));
+        }
+        assert_eq!(ring.open("k0", &here, &key("k"), "blob", &sealed), Err(OpenError::NoKey("k0".into())));
+        let mut changed = sealed.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        assert_eq!(ring.open("k1", &here, &key("k"), "blob", &changed), Err(OpenError::Corrupt));
+        assert_eq!(ring.open("k1", &here, &key("k"), "blob", &[]), Err(OpenError::Corrupt));
+    }
+
+    #[test]
+    fn malformed_rings_are_named_without_their_keys() {
+        for (json, problem) in [
+            ("{}", "must be"),
+            (r#"{"current":"a","keys":{"a":"c2hvcnQ="}}"#, "key `a` must be base64 of 32 bytes"),
+            (r#"{"current":"b","keys":{}}"#, "there is no key `b`"),
+        ] {
+            let error = parse(json).err().unwrap();
+            assert!(error.contains(problem) && !error.contains("c2hvcnQ"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Every statement of the group, with its row types. Items of a batch come as one JSON array through `json_each`, so that a batch
+//! of a hundred is as many statements as a batch of one.
+
+use serde::{Deserialize, Serialize};
+use tmcp_protocol::Millis;
+
+/// Bumps the namespace's sequence by the number of items. A namespace begins at the present millisecond, so that a cursor from
+/// before an erasure is older than everything in it.
+pub const BUMP: &str = "INSERT INTO storage_usage (uid, app, seq, purged_seq, bytes, keys, max_bytes, max_keys, enforced) \
+    VALUES (?1, ?2, ?3 + ?4, ?3, 0, 0, ?5, ?6, 0) \
+    ON CONFLICT (uid, app) DO UPDATE SET seq = seq + ?4, max_bytes = excluded.max_bytes, max_keys = excluded.max_keys, enforced = 0";
+
+/// Records blobs that the items are about to replace.
+pub const RETIRE: &str = "INSERT INTO storage_garbage (blob, chunks, created_at) \
+    SELECT e.blob, e.chunks, ?3 FROM json_each(?4) j JOIN storage_entries e \
+    ON e.uid = ?1 AND e.app = ?2 AND e.key = j.value ->> 'key' \
+    WHERE e.chunks > 0 AND (j.value ->> 'client_ts' IS NULL OR j.value ->> 'client_ts' >= e.client_ts) \
+    AND (j.value ->> 'chunks' = 0 OR EXISTS (SELECT 1 FROM storage_intents i WHERE i.blob = j.value ->> 'blob')) \
+    ON CONFLICT (blob) DO NOTHING";
+
+/// Writes the items: the last write wins by client timestamp, an item without one always does. An item whose intent was swept is
+/// left out, since its blob may be gone. Deletions become tombstones, and only of keys that have a row.
+pub const WRITE: &str = "INSERT INTO storage_entries (uid, app, key, seq, version, client_ts, size, blob, chunks, key_id, body, \
+    content_type, created_at, updated_at, expires_at, deleted_at) \
+    SELECT ?1, ?2, j.value ->> 'key', u.seq - ?5 + 1 + j.key, COALESCE(e.version, 0) + 1, \
+    CASE WHEN j.value ->> 'client_ts' IS NULL THEN MAX(?3, COALESCE(e.client_ts + 1, 0)) ELSE j.value ->> 'client_ts' END, \
+    j.value ->> 'size', j.value ->> 'blob', j.value ->> 'chunks', j.value ->> 'key_id', j.value ->> 'body', \
+    j.value ->> 'content_type', \
+    CASE WHEN e.deleted_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > ?3) THEN COALESCE(e.created_at, ?3) ELSE ?3 END, \
+    ?3, j.value ->> 'expires_at', CASE WHEN j.value ->> 'blob' IS NULL THEN ?3 END \
+    FROM json_each(?4) j JOIN storage_usage u ON u.uid = ?1 AND u.app = ?2 \
+    LEFT JOIN storage_entries e ON e.uid = ?1 AND e.app = ?2 AND e.key = j.value ->> 'key' \
+    WHERE (j.value ->> 'chunks' = 0 OR EXISTS (SELECT 1 FROM storage_intents i WHERE i.blob = j.value ->> 'blob')) \
+    AND (j.value ->> 'blob' IS NOT NULL OR e.key IS NOT NULL) \
+    ON CONFLICT (uid, app, key) DO UPDATE SET seq = excluded.seq, version = excluded.version, client_ts = excluded.client_ts, \
+    size = excluded.size, blob = excluded.blob, chunks = excluded.chunks, key_id = excluded.key_id, body = excluded.body, \
+    content_type = excluded.content_type, created_at = excluded.created_at, updated_at = excluded.updated_at, \
+    expires_at = excluded.expires_at, deleted_at = excluded.deleted_at \
+    WHERE excluded.client_ts >= storage_entries.client_ts";
+
+/// Drops the intents of blobs that a row points at now; those of items that lost stay, for the sweep.
+pub const SETTLE: &str = "DELETE FROM storage_intents WHERE blob IN (SELECT j.value ->> 'blob' FROM json_each(?3) j \
+    JOIN storage_entries e ON e.uid = ?1 AND e.app = ?2 AND e.key = j.value ->> 'key' AND e.blob = j.value ->> 'blob')";
+
+/// Recomputes usage from the unexpired rows; with `enforced` the named CHECKs fail the batch when it is over the quota.
+pub const RECOUNT: &str = "UPDATE storage_usage SET enforced = ?4, (bytes, keys) = (SELECT COALESCE(SUM(size), 0), COUNT(*) \
+    FROM storage_entries WHERE uid = ?1 AND app = ?2 AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)) \
+    WHERE uid = ?1 AND app = ?2 RETURNING seq";
+
+/// What stands under the items' keys now.
+pub const OUTCOME: &str = "SELECT e.key, e.seq, e.client_ts, e.size, e.blob, e.chunks, e.key_id, e.body, e.content_type, \
+    e.created_at, e.updated_at, e.expires_at, e.deleted_at FROM json_each(?3) j JOIN storage_entries e \
+    ON e.uid = ?1 AND e.app = ?2 AND e.key = j.value ->> 'key'";
+
+/// Rows of the keys in a JSON array that are there and not expired.
+pub const FIND: &str = "SELECT e.key, e.seq, e.client_ts, e.size, e.blob, e.chunks, e.key_id, e.body, e.content_type, \
+    e.created_at, e.updated_at, e.expires_at, e.deleted_at FROM json_each(?4) j JOIN storage_entries e \
+    ON e.uid = ?1 AND e.app = ?2 AND e.key = j.value \
+    WHERE e.deleted_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > ?3)";
+
+/// One row.
+pub const FIND_ONE: &str = "SELECT key, seq, client_ts, size, blob, chunks, key_id, body, content_type, created_at, updated_at, \
+    expires_at, deleted_at FROM storage_entries WHERE uid = ?1 AND app = ?2 AND key = ?4 \
+    AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)";
+
+/// Keys in byte order from a first one (inclusive or not) up to an end.
+pub const LIST: &str = "SELECT key, size, updated_at, expires_at FROM storage_entries WHERE uid = ?1 AND app = ?2 AND key >= ?4 \
+    AND (?5 IS NULL OR key > ?5) AND (?6 IS NULL OR key < ?6) AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?3) \
+    ORDER BY key LIMIT ?7";
+
+/// Usage, summed from the rows.
+pub const USAGE: &str = "SELECT COALESCE(SUM(size), 0) AS bytes, COUNT(*) AS keys FROM storage_entries \
+    WHERE uid = ?1 AND app = ?2 AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)";
+
+/// Where the namespace's sequence stands.
+pub const SEQUENCE: &str = "SELECT seq, purged_seq FROM storage_usage WHERE uid = ?1 AND app = ?2";
+
+/// What changed behind a place in the sequence, deletions and expired keys included.
+pub const CHANGES: &str = "SELECT key, seq, client_ts, size, blob, chunks, key_id, body, content_type, created_at, updated_at, \
+    expires_at, deleted_at FROM storage_entries WHERE uid = ?1 AND app = ?2 AND (seq > ?3 OR (seq = ?3 AND key > ?4)) \
+    ORDER BY seq, key LIMIT ?5";
+
+/// Announces blobs that are about to be written.
+pub const INTEND: &str = "INSERT INTO storage_intents (blob, chunks, created_at) \
+    SELECT j.value ->> 'blob', j.value ->> 'chunks', ?1 FROM json_each(?2) j WHERE j.value ->> 'chunks' > 0";
+
+/// Turns intents into garbage: those in a JSON array of blob ids.
+pub const ABANDON: &str = "INSERT INTO storage_garbage (blob, chunks, created_at) SELECT i.blob, i.chunks, ?1 \
+    FROM storage_intents i JOIN json_each(?2) j ON i.blob = j.value WHERE true ON CONFLICT (blob) DO NOTHING";
+/// The second half of [`ABANDON`].
+pub const FORGET_INTENTS: &str = "DELETE FROM storage_intents WHERE blob IN (SELECT j.value FROM json_each(?1) j)";
+/// Intents of writes that never ended.
+pub const STALE_INTENTS: &str = "SELECT blob, chunks FROM storage_intents WHERE created_at <= ?1 LIMIT ?2";
+
+/// Garbage that no reader can still hold a row of.
+pub const OLD_GARBAGE: &str = "SELECT blob, chunks FROM storage_garbage WHERE created_at <= ?1 LIMIT ?2";
+/// Forgets garbage whose bytes are gone.
+pub const FORGET_GARBAGE: &str = "DELETE FROM storage_garbage WHERE blob IN (SELECT j.value FROM json_each(?1) j)";
+
+/// Namespaces with expired keys.
+pub const EXPIRED: &str = "SELECT DISTINCT uid, app FROM storage_entries WHERE expires_at <= ?1 AND deleted_at IS NULL LIMIT ?2";
+/// Records the blobs of a namespace's expired keys.
+pub const RETIRE_EXPIRED: &str = "INSERT INTO storage_garbage (blob, chunks, created_at) SELECT blob, chunks, ?3 \
+    FROM storage_entries WHERE uid = ?1 AND app = ?2 AND expires_at <= ?3 AND deleted_at IS NULL AND chunks > 0 \
+    ON CONFLICT (blob) DO NOTHING";
+/// Turns a namespace's expired keys into tombstones; they keep their client timestamp, since nobody wrote.
+pub const EXPIRE: &str = "UPDATE storage_entries SET deleted_at = ?3, updated_at = ?3, version = version + 1, size = 0, blob = NULL, \
+    chunks = 0, key_id = NULL, body = NULL, content_type = NULL, expires_at = NULL, \
+    seq = (SELECT u.seq FROM storage_usage u WHERE u.uid = ?1 AND u.app = ?2) \
+    WHERE uid = ?1 AND app = ?2 AND expires_at <= ?3 AND deleted_at IS NULL";
+
+/// Namespaces with tombstones that need not be remembered any more.
+pub const OLD_TOMBSTONES: &str = "SELECT DISTINCT uid, app FROM storage_entries WHERE deleted_at <= ?1 LIMIT ?2";
+/// Remembers how far the namespace's tombstones are gone: older cursors have to start again.
+pub const MARK_PURGE: &str = "UPDATE storage_usage SET purged_seq = MAX(purged_seq, COALESCE((SELECT MAX(seq) FROM storage_entries \
+    WHERE uid = ?1 AND app = ?2 AND deleted_at <= ?3), 0)), enforced = 0 WHERE uid = ?1 AND app = ?2";
+/// Removes the tombstones.
+pub const PURGE: &str = "DELETE FROM storage_entries WHERE uid = ?1 AND app = ?2 AND deleted_at <= ?3";
+
+/// Values under a master key that is not the current one.
+pub const UNDER_OLD_KEY: &str = "SELECT uid, app, key, seq, client_ts, size, blob, chunks, key_id, body, content_type, created_at, \
+    updated_at, expires_at, deleted_at FROM storage_entries WHERE key_id IS NOT NULL AND key_id <> ?1 LIMIT ?2";
+/// Replaces a value's bytes by the same value under another key; does nothing when the row has changed since.
+pub const RESEAL: &str = "UPDATE storage_entries SET blob = ?5, chunks = ?6, key_id = ?7, body = ?8 \
+    WHERE uid = ?1 AND app = ?2 AND key = ?3 AND blob = ?4 AND (?6 = 0 OR EXISTS (SELECT 1 FROM storage_intents i WHERE i.blob = ?5))";
+/// Records one blob as garbage when no row points at it any more.
+pub const RETIRE_ONE: &str = "INSERT INTO storage_garbage (blob, chunks, created_at) SELECT ?4, ?5, ?6 WHERE ?5 > 0 AND NOT EXISTS \
+    (SELECT 1 FROM storage_entries WHERE uid = ?1 AND app = ?2 AND key = ?3 AND blob = ?4) ON CONFLICT (blob) DO NOTHING";
+/// Values per master key.
+pub const KEY_COUNTS: &str = "SELECT key_id, COUNT(*) AS count FROM storage_entries WHERE key_id IS NOT NULL GROUP BY key_id";
+
+/// Records all blobs of a user, or of a user and app.
+pub const RETIRE_ALL: &str = "INSERT INTO storage_garbage (blob, chunks, created_at) SELECT blob, chunks, ?3 FROM storage_entries \
+    WHERE uid = ?1 AND (?2 IS NULL OR app = ?2) AND chunks > 0 ON CONFLICT (blob) DO NOTHING";
+/// Removes all rows of a user, or of a user and app.
+pub const ERASE: &str = "DELETE FROM storage_entries WHERE uid = ?1 AND (?2 IS NULL OR app = ?2)";
+/// Removes the usage rows of a user, or of a user and app.
+pub const ERASE_USAGE: &str = "DELETE FROM storage_usage WHERE uid = ?1 AND (?2 IS NULL OR app = ?2)";
+
+/// A row of `storage_entries`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Its place in the namespace's sequence.
+    pub seq: i64,
+    /// The winning write's client timestamp.
+    pub client_ts: Millis,
+    /// Bytes of the value in UTF-8.
+    pub size: i64,
+    /// The blob id; none for a tombstone.
+    pub blob: Option<String>,
+    /// Chunks in KV; 0 when the bytes lie in `body`.
+    pub chunks: i64,
+    /// The master key's id.
+    pub key_id: Option<String>,
+    /// The sealed bytes in base64, when they are few.
+    pub body: Option<String>,
+    /// As the client gave it.
+    pub content_type: Option<String>,
+    /// When the key came to be.
+    pub created_at: Millis,
+    /// When it was written last.
+    pub updated_at: Millis,
+    /// When it ends.
+    pub expires_at: Option<Millis>,
+    /// When it was deleted.
+    pub deleted_at: Option<Millis>,
+}
+
+impl Entry {
+    /// Whether a reader sees it at `now`.
+    pub fn is_live(&self, now: Millis) -> bool {
+        self.deleted_at.is_none() && self.expires_at.is_none_or(|end| end > now)
+    }
+}
+
+/// One item of a write batch, as `json_each` reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// The key.
+    pub key: String,
+    /// The client's timestamp, where it gave one.
+    pub client_ts: Option<Millis>,
+    /// Bytes of the value.
+    pub size: i64,
+    /// The new blob; none for a deletion.
+    pub blob: Option<String>,
+    /// Its chunks in KV.
+    pub chunks: i64,
+    /// Its master key.
+    pub key_id: Option<String>,
+    /// Its bytes, when they are few.
+    pub body: Option<String>,
+    /// As the client gave it.
+    pub content_type: Option<String>,
+    /// When it ends.
+    pub expires_at: Option<Millis>,
+}
+
+/// A namespace as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct NamespaceRow {
+    /// The person.
+    pub uid: tmcp_protocol::Uid,
+    /// The mini-app.
+    pub app: tmcp_protocol::AppId,
+}
+
+/// A blob as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct BlobRow {
+    /// The blob id.
+    pub blob: String,
+    /// Its chunks in KV.
+    pub chunks: i64,
+}
+
+/// Usage as a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct UsageRow {
+    /// Bytes of values.
+    pub bytes: i64,
+    /// Keys.
+    pub keys: i64,
+}
+
+/// A place in the sequence as a row.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct SequenceRow {
+    /// The last change.
+    pub seq: i64,
+    /// Up to here tombstones are gone.
+    #[serde(default)]
+    pub purged_seq: i64,
+}

@@ -1,0 +1,258 @@
+//! The one way of writing: seal, announce, store blobs, then one batch that moves rows, garbage, intents and usage together.
+//!
+//! What if it dies? Before the intent: nothing happened. Between intent and batch: the row still has its old value, and the sweep
+//! removes the blob after an hour. After the batch: it is done. What if two write one key at once? The batches come one after the
+//! other, and the client timestamp decides. What if it is repeated? The same value is written again.
+
+use crate::namespace::Namespace;
+use crate::read::chunk_key;
+use crate::seal::KeyRing;
+use crate::sql::{self, Entry, Item, SequenceRow};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::collections::BTreeMap;
+use tmcp_http::Failure;
+use tmcp_http::settings::InvalidSetting;
+use tmcp_ports::{Clock, Config, Kv, Platform, Random, Row, Sql, SqlError, Tasks, stmt};
+use tmcp_protocol::storage::{self, StorageKey};
+use tmcp_protocol::{ErrorCode, Millis};
+
+/// A value to be written.
+#[derive(Debug, Clone)]
+pub struct NewValue {
+    /// The value.
+    pub value: String,
+    /// When it ends.
+    pub expires_at: Option<Millis>,
+    /// Its media type.
+    pub content_type: Option<String>,
+}
+
+/// One change of one key: a new value, or a deletion.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The key.
+    pub key: StorageKey,
+    /// The client's timestamp, where it gave one.
+    pub client_ts: Option<Millis>,
+    /// The new value; none deletes.
+    pub value: Option<NewValue>,
+}
+
+/// How a change ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It took effect; the row as it is now.
+    Applied(Entry),
+    /// A newer write stands; the row as it is now.
+    Conflict(Entry),
+    /// There was nothing to delete.
+    Absent,
+}
+
+/// Whether a batch has to stay within the quota. Deletions never fail for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quota {
+    /// Over it, nothing of the batch takes effect.
+    Enforced,
+    /// It is counted only.
+    Counted,
+}
+
+/// Values of up to so many bytes lie in their row, unless configured otherwise.
+const INLINE_BYTES: usize = 1024;
+
+/// The quota in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of values.
+    pub bytes: i64,
+    /// Keys.
+    pub keys: i64,
+}
+
+fn setting(platform: &impl Platform, name: &'static str, default: i64, max: i64) -> Result<i64, InvalidSetting> {
+    let Some(value) = platform.config().get(name) else { return Ok(default) };
+    let parsed = value.expose().parse().ok().filter(|n| (0..=max).contains(n));
+    parsed.ok_or_else(|| InvalidSetting { name, problem: format!("must be a whole number up to {max}") })
+}
+
+/// The quota in force.
+pub fn limits(platform: &impl Platform) -> Result<Limits, InvalidSetting> {
+    Ok(Limits {
+        bytes: setting(platform, "QUOTA_BYTES", storage::QUOTA_BYTES, 1 << 40)?,
+        keys: setting(platform, "QUOTA_KEYS", storage::QUOTA_KEYS, 1_000_000)?,
+    })
+}
+
+/// A sealed value on its way: what the row needs, and the chunks for KV.
+pub struct Sealed {
+    /// The new blob's id.
+    pub blob: String,
+    /// The master key's id.
+    pub key_id: String,
+    /// The bytes in base64, when they are few.
+    pub body: Option<String>,
+    /// The chunks for KV otherwise.
+    pub chunks: Vec<Vec<u8>>,
+}
+
+impl Sealed {
+    /// How many chunks lie in KV.
+    pub fn chunk_count(&self) -> i64 {
+        i64::try_from(self.chunks.len()).unwrap_or(i64::MAX)
+    }
+}
+
+/// Seals a value under a fresh random blob id.
+pub fn seal(platform: &impl Platform, namespace: &Namespace, key: &StorageKey, value: &str) -> Result<Sealed, Failure> {
+    let ring = KeyRing::of(platform)?;
+    let random: [u8; 16] = platform.random().bytes();
+    let blob: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let bytes =
+        ring.seal(platform.random(), namespace, key, &blob, value).map_err(|error| Failure::internal(error.to_string()))?;
+    let inline = setting(platform, "INLINE_BYTES", i64::try_from(INLINE_BYTES).unwrap_or(0), 8_192)?;
+    let small = i64::try_from(value.len()).is_ok_and(|len| len <= inline);
+    let key_id = ring.current().to_owned();
+    Ok(if small {
+        Sealed { blob, key_id, body: Some(STANDARD.encode(bytes)), chunks: Vec::new() }
+    } else {
+        let chunks = bytes.chunks(tmcp_ports::kv::MAX_BYTES).map(<[u8]>::to_vec).collect();
+        Sealed { blob, key_id, body: None, chunks }
+    })
+}
+
+/// Stores the chunks of announced blobs.
+pub async fn store_chunks(platform: &impl Platform, sealed: &[Sealed]) -> Result<(), Failure> {
+    for sealed in sealed {
+        for (n, chunk) in (0..).zip(&sealed.chunks) {
+            platform.kv().put(&chunk_key(&sealed.blob, n), chunk.clone()).await?;
+        }
+    }
+    Ok(())
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(|error| Failure::internal(error.to_string()))
+}
+
+fn over_quota(usage: sql::UsageRow, limits: Limits) -> Failure {
+    Failure::new(ErrorCode::StorageQuotaExceeded, "the write would exceed the storage quota of this user and app").details(
+        serde_json::json!({
+            "current_usage_bytes": usage.bytes, "quota_bytes": limits.bytes,
+            "current_keys": usage.keys, "quota_keys": limits.keys,
+        }),
+    )
+}
+
+/// Whether a failure is that of the quota.
+pub fn is_over_quota(failure: &Failure) -> bool {
+    failure.code() == ErrorCode::StorageQuotaExceeded
+}
+
+/// Applies changes of distinct keys, all or nothing, and tells how each ended, in order.
+pub async fn apply<P: Platform>(
+    platform: &P,
+    namespace: &Namespace,
+    changes: &[Change],
+    quota: Quota,
+) -> Result<Vec<Outcome>, Failure> {
+    let now = platform.clock().now();
+    let limits = limits(platform)?;
+    let (uid, app) = (namespace.uid.as_str(), namespace.app.as_str());
+    let mut items = Vec::with_capacity(changes.len());
+    let mut large = Vec::new();
+    for change in changes {
+        let sealed = match &change.value {
+            Some(new) => Some(seal(platform, namespace, &change.key, &new.value)?),
+            None => None,
+        };
+        items.push(Item {
+            key: change.key.as_str().to_owned(),
+            client_ts: change.client_ts,
+            size: change.value.as_ref().map_or(0, |new| i64::try_from(new.value.len()).unwrap_or(i64::MAX)),
+            blob: sealed.as_ref().map(|s| s.blob.clone()),
+            chunks: sealed.as_ref().map_or(0, Sealed::chunk_count),
+            key_id: sealed.as_ref().map(|s| s.key_id.clone()),
+            body: sealed.as_ref().and_then(|s| s.body.clone()),
+            content_type: change.value.as_ref().and_then(|new| new.content_type.clone()),
+            expires_at: change.value.as_ref().and_then(|new| new.expires_at),
+        });
+        large.extend(sealed.filter(|s| !s.chunks.is_empty()));
+    }
+    let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
+    let payload = json(&items)?;
+    if !large.is_empty() {
+        platform.sql().query(stmt!(sql::INTEND, now, payload.as_str())).await?;
+        store_chunks(platform, &large).await?;
+    }
+    let mut statements = vec![stmt!(sql::BUMP, uid, app, now, count, limits.bytes, limits.keys)];
+    statements.push(stmt!(sql::RETIRE, uid, app, now, payload.as_str()));
+    statements.push(stmt!(sql::WRITE, uid, app, now, payload.as_str(), count));
+    if !large.is_empty() {
+        statements.push(stmt!(sql::SETTLE, uid, app, payload.as_str()));
+    }
+    statements.push(stmt!(sql::RECOUNT, uid, app, now, quota == Quota::Enforced));
+    statements.push(stmt!(sql::OUTCOME, uid, app, payload.as_str()));
+    let mut results = match platform.sql().batch(statements).await {
+        Ok(results) => results,
+        Err(error) => {
+            abandon_later(platform, &large);
+            return Err(match error {
+                SqlError::Constraint(name) if name == "quota_bytes" || name == "quota_keys" => {
+                    over_quota(usage(platform, namespace).await?, limits)
+                }
+                other => other.into(),
+            });
+        }
+    };
+    let rows = results.pop().unwrap_or_default();
+    let recount = results.pop().and_then(|rows| rows.into_iter().next());
+    let seq = recount.ok_or_else(|| Failure::internal("no usage row"))?.decode::<SequenceRow>()?.seq;
+    outcomes(changes, rows, seq - count + 1)
+}
+
+fn outcomes(changes: &[Change], rows: Vec<Row>, first_seq: i64) -> Result<Vec<Outcome>, Failure> {
+    let mut rows = rows
+        .into_iter()
+        .map(|row| row.decode::<Entry>().map(|entry| (entry.key.clone(), entry)))
+        .collect::<Result<BTreeMap<_, _>, _>>()?;
+    (first_seq..)
+        .zip(changes)
+        .map(|(seq, change)| match rows.remove(change.key.as_str()) {
+            Some(entry) if entry.seq == seq => Ok(Outcome::Applied(entry)),
+            Some(entry) if change.client_ts.is_some() => Ok(Outcome::Conflict(entry)),
+            None if change.value.is_none() => Ok(Outcome::Absent),
+            // Without a timestamp a write always wins: only a swept intent, an hour after it was announced, can be in the way.
+            _ => Err(Failure::unavailable("the write took so long that its blob was swept")),
+        })
+        .collect()
+}
+
+/// Marks blobs as garbage after the response, rather than leaving them to the sweep for an hour.
+fn abandon_later<P: Platform>(platform: &P, sealed: &[Sealed]) {
+    let blobs: Vec<String> = sealed.iter().map(|sealed| sealed.blob.clone()).collect();
+    if blobs.is_empty() {
+        return;
+    }
+    let later = platform.clone();
+    platform.tasks().after(async move {
+        // The sweep does it where this fails.
+        let _ = abandon(&later, &blobs).await;
+    });
+}
+
+/// Turns intents into garbage.
+pub async fn abandon(platform: &impl Platform, blobs: &[String]) -> Result<(), Failure> {
+    let (now, payload) = (platform.clock().now(), json(&blobs)?);
+    let statements = vec![stmt!(sql::ABANDON, now, payload.as_str()), stmt!(sql::FORGET_INTENTS, payload.as_str())];
+    platform.sql().batch(statements).await?;
+    Ok(())
+}
+
+/// Usage, summed from the rows.
+pub async fn usage(platform: &impl Platform, namespace: &Namespace) -> Result<sql::UsageRow, Failure> {
+    let now = platform.clock().now();
+    let row = platform.sql().first(stmt!(sql::USAGE, namespace.uid.as_str(), namespace.app.as_str(), now)).await?;
+    row.ok_or_else(|| Failure::internal("no usage"))
+}

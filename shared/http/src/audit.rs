@@ -1,0 +1,46 @@
+//! The audit log: who did what, on whom, when, and how it ended. The one module that writes its table.
+//!
+//! Rows are inserted in the batch of the change they tell of. Persons appear by internal id; tokens and secrets never do.
+
+use serde_json::Value as Json;
+use tmcp_ports::{Clock, Platform, Random, Statement, stmt};
+use tmcp_protocol::ids::ulid;
+
+const INSERT: &str = "INSERT INTO audit (id, at, action, outcome, actor, target, address, request_id, detail) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+/// What happened.
+#[derive(Debug, Clone, Default)]
+pub struct Entry<'a> {
+    /// In dotted words: `sign_in.matrix`.
+    pub action: &'a str,
+    /// `ok` or `refused`.
+    pub outcome: &'a str,
+    /// Who did it, by internal id.
+    pub actor: Option<&'a str>,
+    /// On whom or what.
+    pub target: Option<&'a str>,
+    /// From where, truncated.
+    pub address: Option<String>,
+    /// The request.
+    pub request_id: Option<&'a str>,
+    /// Anything else, without secrets.
+    pub detail: Option<Json>,
+}
+
+/// The statement that writes an entry, for the batch of the change.
+pub fn statement(platform: &impl Platform, entry: Entry<'_>) -> Statement {
+    let now = platform.clock().now();
+    stmt!(
+        INSERT,
+        format!("aud_{}", ulid(now, platform.random().bytes())),
+        now,
+        entry.action,
+        entry.outcome,
+        entry.actor,
+        entry.target,
+        entry.address,
+        entry.request_id,
+        entry.detail.map(|detail| detail.to_string()),
+    )
+}

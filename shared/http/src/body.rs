@@ -1,0 +1,132 @@
+//! Bodies: read under a limit, of the type that the route takes, parsed with the place of a mistake named.
+
+use crate::failure::Failure;
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use tmcp_protocol::ErrorCode;
+use tmcp_protocol::routes;
+
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+fn too_large(limit: usize) -> Failure {
+    let message = format!("the body may have at most {limit} bytes");
+    Failure::new(ErrorCode::PayloadTooLarge, message).details(serde_json::json!({"max_bytes": limit}))
+}
+
+/// Reads what the route takes; stops at the limit, whatever `Content-Length` said.
+pub(crate) async fn read(kind: routes::Body, headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
+    let (limit, expected) = match kind {
+        routes::Body::None => return Ok(Bytes::new()),
+        routes::Body::Json(limit) => (limit, "application/json"),
+        routes::Body::Form(limit) => (limit, "application/x-www-form-urlencoded"),
+    };
+    if media_type(headers).as_deref() != Some(expected) {
+        let message = format!("the body must be {expected}");
+        return Err(Failure::new(ErrorCode::UnsupportedMediaType, message));
+    }
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large(limit));
+    }
+    let mut body = body;
+    let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0).min(limit));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::invalid("the body broke off").because(error.to_string()))?;
+        if let Ok(data) = frame.into_data() {
+            if bytes.len() + data.len() > limit {
+                return Err(too_large(limit));
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes.freeze())
+}
+
+/// Parses JSON; a mistake names its field and place.
+pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let field = error.path().to_string();
+        let field = if field == "." { None } else { Some(field) };
+        let error = error.into_inner();
+        let message = match &field {
+            Some(field) => format!("the body is not as expected at `{field}`: {error}"),
+            None => format!("the body is not as expected: {error}"),
+        };
+        let details = serde_json::json!({"field": field, "line": error.line(), "column": error.column()});
+        Failure::invalid(message).details(details)
+    })?;
+    deserializer.end().map_err(|error| Failure::invalid(format!("something follows the JSON body: {error}")))?;
+    Ok(value)
+}
+
+/// A form's parameters, each at most once (RFC 6749 section 3.2).
+#[derive(Debug, Clone, Default)]
+pub struct Form(BTreeMap<String, String>);
+
+impl Form {
+    /// Reads `application/x-www-form-urlencoded`; empty values count as absent.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Failure> {
+        let mut map = BTreeMap::new();
+        for (name, value) in url::form_urlencoded::parse(bytes) {
+            if value.is_empty() {
+                continue;
+            }
+            if map.insert(name.to_string(), value.into_owned()).is_some() {
+                let name: String = name.chars().take(40).collect();
+                return Err(Failure::oauth("invalid_request", 400, format!("parameter `{name}` is given twice")));
+            }
+        }
+        Ok(Self(map))
+    }
+
+    /// A parameter.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// A parameter that must be there.
+    pub fn require(&self, name: &'static str) -> Result<&str, Failure> {
+        self.get(name).ok_or_else(|| Failure::oauth("invalid_request", 400, format!("parameter `{name}` is missing")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Item {
+        #[allow(dead_code)]
+        value: String,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Batch {
+        #[allow(dead_code)]
+        items: Vec<Item>,
+    }
+
+    #[test]
+    fn mistakes_name_field_and_place() {
+        let message = |text: &str| format!("{:?}", json::<Batch>(text.as_bytes()).unwrap_err());
+        assert!(message(r#"{"items": [{"value": "a"}, {"value": 1}]}"#).contains("items[1].value"));
+        assert!(message(r#"{"items": [{}]}"#).contains("missing field `value`"));
+        assert!(message("{").contains("line 1"));
+        assert!(message(r#"{"items": []} x"#).contains("follows"));
+    }
+
+    #[test]
+    fn a_parameter_given_twice_is_refused() {
+        assert!(Form::parse(b"a=1&b=2&a=3").is_err());
+        let form = Form::parse(b"a=1%20x&b=").unwrap();
+        assert_eq!((form.get("a"), form.get("b")), (Some("1 x"), None));
+    }
+}

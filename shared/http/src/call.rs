@@ -1,0 +1,183 @@
+//! What a handler is given: the caller, the parts of the request, and the platform.
+
+use crate::address::Address;
+use crate::audit;
+use crate::body::{self, Form};
+use crate::caller::Caller;
+use crate::cors::Reader;
+use crate::failure::Failure;
+use crate::internal::{self, Refused};
+use crate::settings::Settings;
+use crate::trace::Trace;
+use bytes::Bytes;
+use http::HeaderMap;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::{Arc, Mutex, PoisonError};
+use tmcp_ports::{Clock, OutboundRequest, Platform, Statement};
+use tmcp_protocol::Millis;
+use tmcp_protocol::bucket::Admission;
+use tmcp_protocol::routes::Route;
+use tmcp_protocol::token::{PlatformClaims, TepClaims};
+
+/// What is learnt on the way, for the response's headers and the log.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Notes {
+    pub reader: Reader,
+    pub admission: Option<Admission>,
+    pub names: (Option<String>, Option<String>),
+    pub route: Option<&'static str>,
+    pub cause: Option<String>,
+}
+
+/// [`Notes`], shared along the way of one request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Notebook(Arc<Mutex<Notes>>);
+
+impl Notebook {
+    pub fn write(&self, note: impl FnOnce(&mut Notes)) {
+        note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub fn read(&self) -> Notes {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// One request, authenticated and admitted.
+pub struct Call<P: Platform> {
+    /// The outside.
+    pub platform: P,
+    /// Configuration.
+    pub settings: Arc<Settings>,
+    /// Who calls.
+    pub caller: Caller,
+    /// The row of the route table.
+    pub route: &'static Route,
+    /// `X-Request-Id`.
+    pub request_id: String,
+    /// The place in the trace.
+    pub trace: Trace,
+    /// Where it came from.
+    pub address: Address,
+    /// The path as it came, still encoded.
+    pub path: String,
+    /// The query as it came.
+    pub query: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, within the route's limit.
+    pub body: Bytes,
+    pub(crate) notes: Notebook,
+}
+
+impl<P: Platform> Call<P> {
+    /// Now.
+    pub fn now(&self) -> Millis {
+        self.platform.clock().now()
+    }
+
+    /// The claims of the TEP; the route table lets only such callers through.
+    pub fn tep(&self) -> Result<&TepClaims, Failure> {
+        match &self.caller {
+            Caller::Tep(claims) => Ok(claims),
+            _ => Err(Failure::internal("a route without a TEP asks for one")),
+        }
+    }
+
+    /// The claims of the platform token; the route table lets only such callers through.
+    pub fn platform_claims(&self) -> Result<&PlatformClaims, Failure> {
+        match &self.caller {
+            Caller::Platform(claims) => Ok(claims),
+            _ => Err(Failure::internal("a route without a platform token asks for one")),
+        }
+    }
+
+    /// The body as JSON of a shape.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        body::json(&self.body)
+    }
+
+    /// The body as a form.
+    pub fn form(&self) -> Result<Form, Failure> {
+        Form::parse(&self.body)
+    }
+
+    /// A parameter of the query.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        url::form_urlencoded::parse(self.query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// The rest of the path behind `prefix`, percent-decoded once (TMCP part 12, row 57).
+    pub fn rest_of_path(&self, prefix: &str) -> Result<String, Failure> {
+        let rest = self.path.strip_prefix(prefix).unwrap_or_default();
+        percent_decode(rest).ok_or_else(|| Failure::invalid("the path is not percent-encoded UTF-8"))
+    }
+
+    /// Says whose answer it is, for CORS.
+    pub fn answer_is_for(&self, reader: Reader) {
+        self.notes.write(|notes| notes.reader = reader);
+    }
+
+    /// Says whom the request turned out to be about, for the log.
+    pub fn is_about(&self, uid: Option<&str>, app: Option<&str>) {
+        self.notes.write(|notes| notes.names = (uid.map(str::to_owned), app.map(str::to_owned)));
+    }
+
+    /// Tells the log something; never a secret.
+    pub fn note(&self, cause: impl Into<String>) {
+        self.notes.write(|notes| notes.cause = Some(cause.into()));
+    }
+
+    /// Records the figures of a limit that the handler drew from itself, for the response's headers.
+    pub fn admitted(&self, admission: Admission) {
+        self.notes.write(|notes| notes.admission = Some(admission));
+    }
+
+    /// Asks another function.
+    pub async fn ask<T: DeserializeOwned>(&self, route: &Route, body: &impl Serialize) -> Result<Result<T, Refused>, Failure> {
+        internal::ask(&self.platform, &self.settings.service_key, &self.trace, &self.request_id, route, body).await
+    }
+
+    /// An outbound request in this request's trace.
+    pub fn outbound(&self, request: OutboundRequest) -> OutboundRequest {
+        request.header("traceparent", self.trace.header())
+    }
+
+    /// An audit row of this request.
+    pub fn audit(&self, entry: audit::Entry<'_>) -> Statement {
+        let entry = audit::Entry { address: Some(self.address.truncated()), request_id: Some(&self.request_id), ..entry };
+        audit::statement(&self.platform, entry)
+    }
+}
+
+/// Decodes `%XX` once; `None` for broken escapes and for what is not UTF-8.
+pub fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |byte: Option<u8>| byte.and_then(|b| char::from(b).to_digit(16));
+        let (high, low) = (digit(rest.next())?, digit(rest.next())?);
+        bytes.push(u8::try_from(high * 16 + low).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent_decode;
+
+    #[test]
+    fn decodes_once() {
+        assert_eq!(percent_decode("a%2Fb%20c").as_deref(), Some("a/b c"));
+        assert_eq!(percent_decode("%252F").as_deref(), Some("%2F"));
+        assert_eq!(percent_decode("%C3%A9").as_deref(), Some("é"));
+        for bad in ["%", "%2", "%zz", "%ff"] {
+            assert_eq!(percent_decode(bad), None, "{bad}");
+        }
+    }
+}

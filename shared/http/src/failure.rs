@@ -1,0 +1,246 @@
+//! What a handler answers: a [`Reply`], or a [`Failure`] that the pipeline turns into the route's error form.
+//!
+//! A failure has two sides: code, message and details are shown to the caller; the cause goes to the log with the request id.
+
+use crate::settings::InvalidSetting;
+use axum::body::Body;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+use serde_json::Value;
+use std::borrow::Cow;
+use tmcp_ports::{EntityError, HttpError, KvError, ServiceError, SignerError, SqlError};
+use tmcp_protocol::ErrorCode;
+use tmcp_protocol::Millis;
+use tmcp_protocol::bucket::Admission;
+use tmcp_protocol::error::{ErrorBody, ErrorDetail};
+use tmcp_protocol::routes::ErrorForm;
+
+/// A good answer.
+#[derive(Debug)]
+pub struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    /// 200 with a JSON body.
+    pub fn json(body: &impl Serialize) -> Result<Self, Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| Failure::internal(format!("serialising the answer: {error}")))?;
+        let reply = Self { status: StatusCode::OK, headers: HeaderMap::new(), body };
+        Ok(reply.header(header::CONTENT_TYPE, "application/json"))
+    }
+
+    /// 204.
+    pub fn no_content() -> Self {
+        Self { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Vec::new() }
+    }
+
+    /// The same with another status.
+    #[must_use]
+    pub fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+/// A refusal or a fault.
+#[derive(Debug)]
+pub struct Failure {
+    code: ErrorCode,
+    message: Cow<'static, str>,
+    details: Option<Value>,
+    retry_after: Option<u64>,
+    oauth: Option<(&'static str, u16)>,
+    extra: Option<Value>,
+    headers: HeaderMap,
+    cause: Option<String>,
+}
+
+impl Failure {
+    /// A refusal that says why.
+    pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            details: None,
+            retry_after: None,
+            oauth: None,
+            extra: None,
+            headers: HeaderMap::new(),
+            cause: None,
+        }
+    }
+
+    /// 400 with what is wrong.
+    pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::InvalidRequest, message)
+    }
+
+    /// 500; the cause goes to the log only.
+    pub fn internal(cause: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InternalError, "an internal error occurred").because(cause)
+    }
+
+    /// 503 with `Retry-After`; the cause goes to the log only.
+    pub fn unavailable(cause: impl Into<String>) -> Self {
+        Self::new(ErrorCode::ServiceUnavailable, "a part of the service does not answer at the moment")
+            .retry_after(1)
+            .because(cause)
+    }
+
+    /// 401 for a token that does not hold; which check failed goes to the log only.
+    pub fn token(cause: impl Into<String>) -> Self {
+        let failure = Self::new(ErrorCode::InvalidToken, "the access token is missing, expired or not valid").because(cause);
+        failure.header(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
+    }
+
+    /// 429 with the figures of the bucket.
+    pub fn too_many(admission: Admission) -> Self {
+        let details =
+            serde_json::json!({"limit": admission.limit, "burst": admission.burst, "retry_after": admission.retry_after});
+        Self::new(ErrorCode::RateLimitExceeded, "too many requests; try again later")
+            .details(details)
+            .retry_after(admission.retry_after)
+    }
+
+    /// An error of an OAuth endpoint (RFC 6749 section 5.2), by its own name and status.
+    pub fn oauth(name: &'static str, status: u16, description: impl Into<Cow<'static, str>>) -> Self {
+        let mut failure = Self::new(ErrorCode::InvalidRequest, description);
+        failure.oauth = Some((name, status));
+        failure
+    }
+
+    /// The same with figures for a program.
+    #[must_use]
+    pub fn details(mut self, details: Value) -> Self {
+        self.details = Some(details);
+        self
+    }
+
+    /// The same with more members in an OAuth error body.
+    #[must_use]
+    pub fn extra(mut self, extra: Value) -> Self {
+        self.extra = Some(extra);
+        self
+    }
+
+    /// The same with `Retry-After`.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// The same with a cause for the log.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// The code.
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The cause, for the log.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// The name and status that an OAuth endpoint answers with.
+    fn oauth_form(&self) -> (&'static str, u16) {
+        self.oauth.unwrap_or(match self.code.status() {
+            401 => ("invalid_token", 401),
+            429 => ("temporarily_unavailable", 429),
+            503 => ("temporarily_unavailable", 503),
+            500 => ("server_error", 500),
+            status => ("invalid_request", status),
+        })
+    }
+
+    pub(crate) fn into_response(self, form: ErrorForm, request_id: &str, now: Millis) -> Response<Body> {
+        let (status, body) = match form {
+            ErrorForm::Tmcp => {
+                let error = ErrorDetail {
+                    code: self.code.as_str(),
+                    message: &self.message,
+                    details: self.details.as_ref(),
+                    retry_after: self.retry_after,
+                    timestamp: now.rfc3339(),
+                    request_id,
+                };
+                (self.code.status(), serde_json::to_vec(&ErrorBody { error }))
+            }
+            ErrorForm::OAuth => {
+                let (name, status) = self.oauth_form();
+                let mut body = serde_json::json!({"error": name, "error_description": self.message});
+                if let (Some(Value::Object(extra)), Some(body)) = (&self.extra, body.as_object_mut()) {
+                    body.extend(extra.clone());
+                }
+                (status, serde_json::to_vec(&body))
+            }
+        };
+        let mut response = Response::new(Body::from(body.unwrap_or_default()));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.headers_mut() = self.headers;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+macro_rules! unavailable_from {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::unavailable(error.to_string())
+            }
+        })*
+    };
+}
+
+unavailable_from!(SqlError, KvError, EntityError, ServiceError, SignerError, HttpError);
+
+impl From<InvalidSetting> for Failure {
+    fn from(error: InvalidSetting) -> Self {
+        Self::new(ErrorCode::ServiceUnavailable, "the server is not configured completely; its log names the value")
+            .retry_after(60)
+            .because(error.to_string())
+    }
+}
+
+impl From<tmcp_protocol::storage::Invalid> for Failure {
+    fn from(error: tmcp_protocol::storage::Invalid) -> Self {
+        Self::invalid(error.to_string())
+    }
+}

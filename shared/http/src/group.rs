@@ -1,0 +1,280 @@
+//! A function's router: rows of the route table bound to handlers, and the way of a request around them.
+
+use crate::address::Address;
+use crate::call::{Call, Notebook};
+use crate::cors::{self, OriginInfo};
+use crate::failure::{Failure, Reply};
+use crate::internal;
+use crate::pipeline;
+use crate::settings::Settings;
+use crate::trace::{Trace, request_id};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, header};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use tmcp_ports::{Clock, Log, Memo, Platform};
+use tmcp_protocol::ErrorCode;
+use tmcp_protocol::routes::{ErrorForm, Function, INTERNAL_ORIGINS, Method, ROUTES, Route};
+use tower::ServiceExt;
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Origins<P> = Arc<dyn Fn(P, String) -> Boxed<Result<OriginInfo, Failure>> + Send + Sync>;
+
+/// What travels with a request through the router.
+#[derive(Clone)]
+pub(crate) struct Around<P: Platform> {
+    pub platform: P,
+    pub settings: Arc<Settings>,
+    pub request_id: String,
+    pub trace: Trace,
+    pub address: Address,
+    pub notes: Notebook,
+}
+
+/// The routes of one function, and how it learns about origins.
+pub struct Group<P: Platform> {
+    function: Function,
+    router: axum::Router,
+    bound: Vec<&'static Route>,
+    origins: Option<Origins<P>>,
+}
+
+/// A finished group: made once per isolate.
+#[derive(Clone)]
+pub struct Service<P: Platform> {
+    router: axum::Router,
+    origins: Option<Origins<P>>,
+}
+
+impl<P: Platform> Group<P> {
+    /// No routes yet.
+    pub fn new(function: Function) -> Self {
+        Self { function, router: axum::Router::new(), bound: Vec::new(), origins: None }
+    }
+
+    /// Binds a row of the table to its handler.
+    #[must_use]
+    pub fn at<H, Fut>(self, route: &'static Route, handler: H) -> Self
+    where
+        H: Fn(Call<P>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<Reply, Failure>> + Send + 'static,
+    {
+        self.also_at(route, route.path, handler)
+    }
+
+    /// Binds a row at a second path that would hide it: `POST /storage/sync` hides the key `sync` from `GET /storage/{key}`.
+    #[must_use]
+    pub fn also_at<H, Fut>(mut self, route: &'static Route, path: &'static str, handler: H) -> Self
+    where
+        H: Fn(Call<P>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<Reply, Failure>> + Send + 'static,
+    {
+        let filter = match route.method {
+            Method::Get => MethodFilter::GET,
+            Method::Post => MethodFilter::POST,
+            Method::Put => MethodFilter::PUT,
+            Method::Delete => MethodFilter::DELETE,
+        };
+        let handle = move |request: Request| {
+            let handler = handler.clone();
+            async move { pipeline::run::<P, _, _>(route, request, handler).await }
+        };
+        self.router = self.router.route(path, on(filter, handle));
+        if !self.bound.contains(&route) {
+            self.bound.push(route);
+        }
+        self
+    }
+
+    /// How this function learns about origins without asking itself; for auth, which owns the clients.
+    #[must_use]
+    pub fn origins<F, Fut>(mut self, look_up: F) -> Self
+    where
+        F: Fn(P, String) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<OriginInfo, Failure>> + Send + 'static,
+    {
+        self.origins = Some(Arc::new(move |platform, origin| Box::pin(look_up(platform, origin))));
+        self
+    }
+
+    /// The rows of the table that belong to this function and have no handler.
+    pub fn unbound(&self) -> Vec<&'static Route> {
+        ROUTES.iter().filter(|route| route.function == self.function && !self.bound.contains(route)).collect()
+    }
+
+    /// The finished group.
+    pub fn build(self) -> Service<P> {
+        let router = self.router.fallback(not_found::<P>).method_not_allowed_fallback(not_allowed::<P>);
+        Service { router, origins: self.origins }
+    }
+}
+
+async fn not_found<P: Platform>(request: Request) -> Response {
+    refuse::<P>(request, Failure::new(ErrorCode::NotFound, "there is nothing at this path"))
+}
+
+async fn not_allowed<P: Platform>(request: Request) -> Response {
+    refuse::<P>(request, Failure::new(ErrorCode::MethodNotAllowed, "this path takes other methods; see the Allow header"))
+}
+
+fn refuse<P: Platform>(request: Request, failure: Failure) -> Response {
+    let form = if request.uri().path().starts_with("/oauth2/") { ErrorForm::OAuth } else { ErrorForm::Tmcp };
+    match request.extensions().get::<Around<P>>() {
+        Some(around) => failure.into_response(form, &around.request_id, around.platform.clock().now()),
+        None => failure.into_response(form, "", tmcp_protocol::Millis(0)),
+    }
+}
+
+impl<P: Platform> Service<P> {
+    async fn origin_info(&self, around: &Around<P>, origin: &str) -> Result<OriginInfo, Failure> {
+        let now = around.platform.clock().now();
+        let name = format!("origin:{origin}");
+        if let Some(found) = around.platform.memo().get::<OriginInfo>(&name, now) {
+            return Ok(found);
+        }
+        let info = match &self.origins {
+            Some(look_up) => look_up(around.platform.clone(), origin.to_owned()).await?,
+            None => {
+                let body = BTreeMap::from([("origin", origin)]);
+                let key = &around.settings.service_key;
+                internal::ask(&around.platform, key, &around.trace, &around.request_id, &INTERNAL_ORIGINS, &body).await??
+            }
+        };
+        around.platform.memo().put(&name, info.clone(), now.plus(cors::REMEMBER_MS));
+        Ok(info)
+    }
+
+    async fn answer(&self, request: Request, around: &Around<P>, origin: Option<&HeaderValue>) -> Response {
+        let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
+        if request.method() == HttpMethod::OPTIONS
+            && let (Some(origin), Some(_)) = (origin, wanted)
+        {
+            return self.preflight(request.uri().path(), around, origin).await;
+        }
+        let mut response = match self.router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        if let Some(origin) = origin
+            && let Ok(text) = origin.to_str()
+        {
+            response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
+            match self.origin_info(around, text).await {
+                Ok(info) if info.may_read(&around.notes.read().reader) => cors::allow(response.headers_mut(), origin),
+                Ok(_) => {}
+                Err(failure) => around.notes.write(|notes| notes.cause = failure.cause().map(str::to_owned)),
+            }
+        }
+        response
+    }
+
+    async fn preflight(&self, path: &str, around: &Around<P>, origin: &HeaderValue) -> Response {
+        let methods: Vec<&str> = ROUTES.iter().filter(|route| matches(route, path)).map(|route| route.method.as_str()).collect();
+        let info = match origin.to_str() {
+            Ok(text) => self.origin_info(around, text).await,
+            Err(_) => Ok(OriginInfo::default()),
+        };
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = http::StatusCode::NO_CONTENT;
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("Origin"));
+        match info {
+            Ok(info) if info.host || !info.clients.is_empty() => {
+                cors::preflight(response.headers_mut(), origin, &methods.join(", "));
+            }
+            Ok(_) => {}
+            Err(failure) => return failure.into_response(ErrorForm::Tmcp, &around.request_id, around.platform.clock().now()),
+        }
+        response
+    }
+}
+
+fn matches(route: &Route, path: &str) -> bool {
+    let prefix = route.prefix();
+    if prefix == route.path {
+        path == prefix
+    } else {
+        path.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The whole way of one request: what both runtimes' entries call. `address` is where the runtime says it came from.
+pub async fn serve<P: Platform>(service: &Service<P>, platform: P, mut request: Request, address: Address) -> Response {
+    let began = platform.clock().now();
+    let id = request_id(text(request.headers(), "x-request-id"), platform.random());
+    let trace = Trace::take_up(text(request.headers(), "traceparent"), platform.random());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let notes = Notebook::default();
+    let mut response = match Settings::of(&platform) {
+        Ok(settings) => {
+            let around = Around {
+                platform: platform.clone(),
+                settings,
+                request_id: id.clone(),
+                trace: trace.clone(),
+                address,
+                notes: notes.clone(),
+            };
+            let origin = request.headers().get(header::ORIGIN).cloned();
+            request.extensions_mut().insert(around.clone());
+            service.answer(request, &around, origin.as_ref()).await
+        }
+        Err(error) => {
+            notes.write(|notes| notes.cause = Some(error.to_string()));
+            Failure::from(error).into_response(ErrorForm::Tmcp, &id, began)
+        }
+    };
+    let notes = notes.read();
+    finish(&mut response, &notes, &id, began);
+    let ms = platform.clock().now().0 - began.0;
+    let (uid, app) = &notes.names;
+    let status = response.status().as_u16();
+    let line = serde_json::json!({
+        "at": began.rfc3339(),
+        "level": if status >= 500 { "error" } else { "info" },
+        "request_id": id,
+        "trace_id": trace.id(),
+        "method": method.as_str(),
+        // The pattern, not the path: a storage key is the user's own.
+        "route": notes.route.unwrap_or(if path.starts_with("/internal/") { "internal" } else { "none" }),
+        "status": status,
+        "ms": ms,
+        "uid": uid,
+        "app": app,
+        "cause": notes.cause,
+    });
+    platform.log().line(&line.to_string());
+    response
+}
+
+fn finish(response: &mut Response, notes: &crate::call::Notes, id: &str, now: tmcp_protocol::Millis) {
+    let headers = response.headers_mut();
+    let mut set = |name: &'static str, value: String| {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    set("x-request-id", id.to_owned());
+    set("strict-transport-security", "max-age=31536000; includeSubDomains".to_owned());
+    set("x-content-type-options", "nosniff".to_owned());
+    set("referrer-policy", "no-referrer".to_owned());
+    if let Some(admission) = notes.admission {
+        set("x-ratelimit-limit", admission.limit.to_string());
+        set("x-ratelimit-remaining", admission.remaining.to_string());
+        set("x-ratelimit-reset", (now.seconds() + i64::try_from(admission.reset_after).unwrap_or(0)).to_string());
+        set("x-ratelimit-reset-after", admission.reset_after.to_string());
+        set("x-ratelimit-burst", admission.burst.to_string());
+        set("x-ratelimit-burst-remaining", admission.burst_remaining.to_string());
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}

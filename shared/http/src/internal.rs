@@ -1,0 +1,120 @@
+//! Calls between functions. A function never links another's code: it asks its `/internal/` interface, with a service token.
+//!
+//! The token is an HMAC-SHA256 under a key of its own over method, path, digest of the body and time; it holds for a minute.
+
+use crate::failure::Failure;
+use crate::trace::Trace;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use hmac::{Hmac, Mac};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+use tmcp_ports::{Clock, Platform, Services};
+use tmcp_protocol::routes::Route;
+use tmcp_protocol::{Millis, Secret};
+
+/// The header that carries the token.
+pub const HEADER: &str = "x-tmcp-service";
+/// How long a token holds, and how far clocks may be apart.
+const VALID_MS: i64 = 60_000;
+
+fn mac(key: &Secret, method: &str, path: &str, body: &[u8], at: i64) -> Option<Hmac<Sha256>> {
+    let key = STANDARD.decode(key.expose()).ok()?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).ok()?;
+    for part in [method.as_bytes(), path.as_bytes(), &Sha256::digest(body), at.to_string().as_bytes()] {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    Some(mac)
+}
+
+/// A token for one call.
+pub fn sign(key: &Secret, method: &str, path: &str, body: &[u8], now: Millis) -> Option<String> {
+    let tag = mac(key, method, path, body, now.0)?.finalize().into_bytes();
+    Some(format!("{}.{}", now.0, URL_SAFE_NO_PAD.encode(tag)))
+}
+
+/// Whether `token` was made for this call within the last minute.
+pub fn holds(key: &Secret, token: &str, method: &str, path: &str, body: &[u8], now: Millis) -> bool {
+    let Some((at, tag)) = token.split_once('.') else { return false };
+    let (Ok(at), Ok(tag)) = (at.parse::<i64>(), URL_SAFE_NO_PAD.decode(tag)) else { return false };
+    now.0.abs_diff(at) <= VALID_MS.unsigned_abs()
+        && mac(key, method, path, body, at).is_some_and(|mac| mac.verify_slice(&tag).is_ok())
+}
+
+/// Asks another function. Its good answer is decoded, its refusal comes back as [`Refused`].
+pub async fn ask<P: Platform, T: DeserializeOwned>(
+    platform: &P,
+    key: &Secret,
+    trace: &Trace,
+    request_id: &str,
+    route: &Route,
+    body: &impl Serialize,
+) -> Result<Result<T, Refused>, Failure> {
+    let method = route.method.as_str();
+    let body = serde_json::to_vec(body).map_err(|error| Failure::internal(error.to_string()))?;
+    let token = sign(key, method, route.path, &body, platform.clock().now()).ok_or_else(|| Failure::internal("service key"))?;
+    let request = http::Request::builder()
+        .method(method)
+        .uri(format!("http://{}.spin.internal{}", route.function.as_str(), route.path))
+        .header(HEADER, token)
+        .header("content-type", "application/json")
+        .header("traceparent", trace.header())
+        .header("x-request-id", request_id)
+        .body(Bytes::from(body))
+        .map_err(|error| Failure::internal(error.to_string()))?;
+    let response = platform.services().send(route.function, request).await?;
+    let status = response.status().as_u16();
+    if (200..300).contains(&status) {
+        let body = if response.body().is_empty() { &b"null"[..] } else { response.body() };
+        let answer = serde_json::from_slice(body).map_err(|error| Failure::internal(format!("{}: {error}", route.path)))?;
+        return Ok(Ok(answer));
+    }
+    let error = serde_json::from_slice::<serde_json::Value>(response.body()).unwrap_or_default();
+    let member =
+        |name: &str| error.pointer(&format!("/error/{name}")).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
+    Ok(Err(Refused { status, code: member("code"), message: member("message") }))
+}
+
+/// Another function's refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its status.
+    pub status: u16,
+    /// Its error code; empty where it gave none.
+    pub code: String,
+    /// Its message.
+    pub message: String,
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Failure::unavailable(format!("another function answered {} {}", refused.status, refused.code))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_holds_for_one_call_and_one_minute() {
+        let key = Secret::new(STANDARD.encode([7; 32]));
+        let other = Secret::new(STANDARD.encode([8; 32]));
+        let now = Millis(1_800_000_000_000);
+        let token = sign(&key, "POST", "/internal/erase", b"{}", now).unwrap();
+        let holds_for = |key, method, path, body, now| holds(key, &token, method, path, body, now);
+        assert!(holds_for(&key, "POST", "/internal/erase", b"{}", now.plus(60_000)));
+        assert!(holds_for(&key, "POST", "/internal/erase", b"{}", now.plus(-60_000)));
+        assert!(!holds_for(&key, "POST", "/internal/erase", b"{}", now.plus(60_001)));
+        assert!(!holds_for(&other, "POST", "/internal/erase", b"{}", now));
+        assert!(!holds_for(&key, "PUT", "/internal/erase", b"{}", now));
+        assert!(!holds_for(&key, "POST", "/internal/keys", b"{}", now));
+        assert!(!holds_for(&key, "POST", "/internal/erase", b"{ }", now));
+        for bad in ["", ".", "x.y", "1800000000000.", "1800000000000.AAAA"] {
+            assert!(!holds(&key, bad, "POST", "/internal/erase", b"{}", now), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The way of a request through one route: who calls, rate and revocation, scope, body, handler.
+
+use crate::body;
+use crate::call::Call;
+use crate::caller::{self, Caller};
+use crate::cors::Reader;
+use crate::failure::{Failure, Reply};
+use crate::group::Around;
+use crate::settings::InvalidSetting;
+use crate::subject::{self, SubjectId};
+use crate::{internal, same_secret};
+use axum::extract::Request;
+use axum::response::Response;
+use http::HeaderMap;
+use http::request::Parts;
+use std::future::Future;
+use tmcp_ports::{Clock, Config, Platform};
+use tmcp_protocol::ErrorCode;
+use tmcp_protocol::bucket::Admission;
+use tmcp_protocol::routes::{Access, Route};
+use tmcp_protocol::token::TokenKind;
+
+/// The answer to one request at one route.
+pub(crate) async fn run<P, H, Fut>(route: &'static Route, request: Request, handler: H) -> Response
+where
+    P: Platform,
+    H: FnOnce(Call<P>) -> Fut,
+    Fut: Future<Output = Result<Reply, Failure>>,
+{
+    let (mut parts, body) = request.into_parts();
+    let Some(around) = parts.extensions.remove::<Around<P>>() else {
+        return Failure::internal("a request outside serve").into_response(route.errors, "", tmcp_protocol::Millis(0));
+    };
+    around.notes.write(|notes| notes.route = Some(route.path));
+    let outcome = match admit(route, &around, &parts.headers).await {
+        Ok(caller) => match call(route, &around, caller, parts, body).await {
+            Ok(call) => handler(call).await,
+            Err(failure) => Err(failure),
+        },
+        Err(failure) => Err(failure),
+    };
+    match outcome {
+        Ok(reply) => reply.into_response(),
+        Err(failure) => {
+            around.notes.write(|notes| {
+                notes.cause = Some(match failure.cause() {
+                    Some(cause) => format!("{}: {cause}", failure.code().as_str()),
+                    None => failure.code().as_str().to_owned(),
+                });
+            });
+            failure.into_response(route.errors, &around.request_id, around.platform.clock().now())
+        }
+    }
+}
+
+/// Who calls, and whether they may at all. Service tokens cover the body and are checked after it was read.
+async fn admit<P: Platform>(route: &'static Route, around: &Around<P>, headers: &HeaderMap) -> Result<Caller, Failure> {
+    match route.access {
+        Access::Public => limit_address(route, around).await.map(|()| Caller::Nobody),
+        Access::Service => Ok(Caller::Service),
+        Access::Operator => {
+            limit_address(route, around).await?;
+            operator(&around.platform, headers)
+        }
+        Access::Tokens(kinds) => holder(route, kinds, around, headers).await,
+    }
+}
+
+async fn limit_address<P: Platform>(route: &Route, around: &Around<P>) -> Result<(), Failure> {
+    let id = SubjectId::address(&around.address);
+    let admission = subject::admit(&around.platform, &id, &around.settings.limits, route.limit, None).await?;
+    admitted(around, admission.ok_or_else(|| Failure::internal("an address was revoked"))?)
+}
+
+fn admitted<P: Platform>(around: &Around<P>, admission: Admission) -> Result<(), Failure> {
+    around.notes.write(|notes| notes.admission = Some(admission));
+    if admission.allowed { Ok(()) } else { Err(Failure::too_many(admission)) }
+}
+
+fn operator(platform: &impl Platform, headers: &HeaderMap) -> Result<Caller, Failure> {
+    let missing = InvalidSetting { name: "OPERATOR_TOKEN", problem: "is not set".to_owned() };
+    let secret = platform.config().get("OPERATOR_TOKEN").ok_or(missing)?;
+    match caller::bearer(headers) {
+        Some(token) if same_secret(token, secret.expose()) => Ok(Caller::Operator),
+        _ => Err(Failure::token("not the operator's token")),
+    }
+}
+
+async fn holder<P: Platform>(
+    route: &'static Route,
+    kinds: &[TokenKind],
+    around: &Around<P>,
+    headers: &HeaderMap,
+) -> Result<Caller, Failure> {
+    let text = caller::bearer(headers).ok_or_else(|| Failure::token("no token"))?;
+    let verified = caller::verify(&around.platform, &around.settings, text).await?;
+    let caller = verified.map_err(|error| Failure::token(error.to_string()))?.caller;
+    let (subject, held) = caller.subject().ok_or_else(|| Failure::internal("a token without a subject"))?;
+    around.notes.write(|notes| {
+        notes.names = caller.names();
+        notes.reader = match &caller {
+            Caller::Tep(claims) => Reader::Client(claims.client_id.to_string()),
+            _ => Reader::Host,
+        };
+    });
+    let kind = match &caller {
+        Caller::Tep(_) => TokenKind::Tep,
+        _ => TokenKind::Platform,
+    };
+    if !kinds.contains(&kind) {
+        return Err(Failure::new(ErrorCode::InsufficientPermissions, "this route takes a token of another kind"));
+    }
+    let admission = subject::admit(&around.platform, &subject, &around.settings.limits, route.limit, Some(held)).await?;
+    admitted(around, admission.ok_or_else(|| Failure::token("revoked"))?)?;
+    let granted = match &caller {
+        Caller::Tep(claims) => route.scopes.is_empty() || route.scopes.iter().any(|scope| claims.scope.contains(*scope)),
+        _ => route.scopes.is_empty(),
+    };
+    if !granted {
+        let needed: Vec<&str> = route.scopes.iter().map(|scope| scope.as_str()).collect();
+        let details = serde_json::json!({ "required_scopes": needed });
+        return Err(Failure::new(ErrorCode::InsufficientPermissions, "the token lacks the scope for this").details(details));
+    }
+    Ok(caller)
+}
+
+async fn call<P: Platform>(
+    route: &'static Route,
+    around: &Around<P>,
+    caller: Caller,
+    parts: Parts,
+    body: axum::body::Body,
+) -> Result<Call<P>, Failure> {
+    let body = body::read(route.body, &parts.headers, body).await?;
+    if matches!(caller, Caller::Service) {
+        let token = parts.headers.get(internal::HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let now = around.platform.clock().now();
+        if !internal::holds(&around.settings.service_key, token, route.method.as_str(), parts.uri.path(), &body, now) {
+            return Err(Failure::new(ErrorCode::NotFound, "there is nothing at this path").because("no service token"));
+        }
+    }
+    Ok(Call {
+        platform: around.platform.clone(),
+        settings: around.settings.clone(),
+        caller,
+        route,
+        request_id: around.request_id.clone(),
+        trace: around.trace.clone(),
+        address: around.address.clone(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts.headers,
+        body,
+        notes: around.notes.clone(),
+    })
+}

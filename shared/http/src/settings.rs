@@ -1,0 +1,117 @@
+//! Configuration that every function reads, parsed once per isolate (per request on Spin). A missing or malformed value is named.
+
+use std::sync::Arc;
+use tmcp_ports::{Clock, Config, Memo, Platform};
+use tmcp_protocol::Secret;
+use tmcp_protocol::jwk::{KeySet, PublicJwk};
+use tmcp_protocol::limits::Limits;
+
+/// How long parsed configuration is remembered.
+const REMEMBER_MS: i64 = 60_000;
+
+/// Which value is wrong, and how; never the value itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("configuration {name}: {problem}")]
+pub struct InvalidSetting {
+    /// The name in upper snake case.
+    pub name: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// A value that must be there, parsed.
+pub fn require<T, E: std::fmt::Display>(
+    config: &impl Config,
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, InvalidSetting> {
+    let value = config.get(name).ok_or_else(|| InvalidSetting { name, problem: "is not set".to_owned() })?;
+    parse(value.expose()).map_err(|error| InvalidSetting { name, problem: error.to_string() })
+}
+
+/// What every function reads.
+pub struct Settings {
+    /// Our public origin, without a slash at the end: the issuer of all tokens.
+    pub issuer: String,
+    /// The keys that verify tokens.
+    pub jwks: KeySet<PublicJwk>,
+    /// The key of service tokens.
+    pub service_key: Secret,
+    /// Rate limits in force.
+    pub limits: Limits,
+}
+
+fn issuer(text: &str) -> Result<String, String> {
+    let url = url::Url::parse(text).map_err(|error| error.to_string())?;
+    let origin = url.origin().ascii_serialization();
+    if matches!(url.scheme(), "http" | "https") && origin == text {
+        Ok(origin)
+    } else {
+        Err("must be an origin such as https://tmcp.example.org, without a path or a slash at the end".to_owned())
+    }
+}
+
+fn service_key(text: &str) -> Result<Secret, String> {
+    use base64::Engine;
+    match base64::engine::general_purpose::STANDARD.decode(text) {
+        Ok(bytes) if bytes.len() >= 32 => Ok(Secret::new(text)),
+        _ => Err("must be base64 of at least 32 random bytes".to_owned()),
+    }
+}
+
+impl Settings {
+    fn read(config: &impl Config) -> Result<Self, InvalidSetting> {
+        let optional = |name: &'static str, default: &str| config.get(name).unwrap_or_else(|| Secret::new(default));
+        let wrong = |name: &'static str| move |error: String| InvalidSetting { name, problem: error };
+        Ok(Self {
+            issuer: require(config, "ISSUER", issuer)?,
+            jwks: require(config, "JWKS", KeySet::parse_public)?,
+            service_key: require(config, "SERVICE_KEY", service_key)?,
+            limits: Limits::parse(optional("LIMITS", "{}").expose()).map_err(|e| wrong("LIMITS")(e.to_string()))?,
+        })
+    }
+
+    /// The settings in force.
+    pub fn of(platform: &impl Platform) -> Result<Arc<Self>, InvalidSetting> {
+        remembered(platform, "settings", |platform| Self::read(platform.config()))
+    }
+}
+
+/// Configuration of any shape, parsed once per isolate.
+pub fn remembered<P: Platform, T: Send + Sync + 'static>(
+    platform: &P,
+    key: &str,
+    read: impl FnOnce(&P) -> Result<T, InvalidSetting>,
+) -> Result<Arc<T>, InvalidSetting> {
+    let now = platform.clock().now();
+    if let Some(found) = platform.memo().get::<Arc<T>>(key, now) {
+        return Ok(found);
+    }
+    let parsed = Arc::new(read(platform)?);
+    platform.memo().put(key, parsed.clone(), now.plus(REMEMBER_MS));
+    Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tmcp_testkit::TestPlatform;
+
+    #[test]
+    fn names_what_is_wrong_and_never_shows_it() {
+        let cases = [
+            ("ISSUER", "", "is not set"),
+            ("ISSUER", "https://tmcp.example/", "must be an origin"),
+            ("JWKS", "{\"keys\":[]}", "the key set is empty"),
+            ("SERVICE_KEY", "short-secret", "must be base64"),
+            ("LIMITS", "{\"nope\":{}}", "there is no limit class"),
+        ];
+        for (name, value, problem) in cases {
+            let platform = TestPlatform::new();
+            platform.set(name, value);
+            let error = Settings::of(&platform).err().expect("an error").to_string();
+            assert!(error.contains(name) && error.contains(problem), "{error}");
+            assert!(!error.contains("short-secret"));
+        }
+    }
+}

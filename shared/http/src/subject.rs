@@ -1,0 +1,334 @@
+//! The subject of a request, as an entity: one per (user, app), with `platform` as an app, and one per source address.
+//!
+//! The races it prevents: two requests that both take the last token of a bucket, and a request that slips past a revocation. One
+//! hop answers both "not too many" and "not revoked". Revoking raises the generation: tokens of an older one are refused from the
+//! next request on, everywhere.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tmcp_ports::{Context, Decision, EffectError, EffectId, Entities, EntityError, EntityKind, Platform, Store, Wake};
+use tmcp_protocol::bucket::{Admission, Bucket};
+use tmcp_protocol::limits::{Limit, LimitClass, Limits};
+use tmcp_protocol::{Millis, Uid};
+
+/// A subject that nobody asked for so long has full buckets and no live tokens: it is forgotten. Longer than the longest window
+/// (a day) and the longest life of an access token.
+const IDLE_MS: i64 = 25 * 60 * 60 * 1000;
+
+/// The platform itself, where an app's id would stand.
+pub const PLATFORM: &str = "platform";
+
+/// Names a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectId(String);
+
+impl SubjectId {
+    /// A user in an app, or on the [`PLATFORM`].
+    pub fn user(uid: &Uid, app: &str) -> Self {
+        Self(format!("u:{uid}:{app}"))
+    }
+
+    /// A confidential client, acting for itself.
+    pub fn client(id: &tmcp_protocol::ClientId) -> Self {
+        Self(format!("c:{id}"))
+    }
+
+    /// A source address.
+    pub fn address(address: &crate::Address) -> Self {
+        Self(format!("a:{}", address.as_str()))
+    }
+}
+
+/// What is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Tokens of a smaller generation are revoked. It is the moment of the last revocation (or one more than before), so that it
+    /// never falls behind an old token's, not even when the subject was forgotten in between.
+    pub generation: i64,
+    /// Buckets by limit class.
+    pub buckets: BTreeMap<String, Bucket>,
+    /// Ended sessions, each until its last token has expired.
+    pub ended: BTreeMap<String, Millis>,
+    /// When it was last asked.
+    pub used_at: Millis,
+}
+
+/// The part of a token that can be revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Its generation.
+    pub generation: i64,
+    /// Its session.
+    pub session: String,
+}
+
+/// The figures of a limit, sent along so that the entity needs no configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    capacity: u32,
+    burst: u32,
+    window_s: u32,
+    refill: u32,
+}
+
+impl From<Limit> for Figures {
+    fn from(limit: Limit) -> Self {
+        Self { capacity: limit.capacity, burst: limit.burst, window_s: limit.window_s, refill: limit.refill }
+    }
+}
+
+impl From<Figures> for Limit {
+    fn from(figures: Figures) -> Self {
+        Self { capacity: figures.capacity, burst: figures.burst, window_s: figures.window_s, refill: figures.refill }
+    }
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// May this request go on?
+    Admit {
+        /// The limit class' name.
+        class: String,
+        /// Its figures.
+        limit: Figures,
+        /// The token, where there is one.
+        held: Option<Held>,
+    },
+    /// Which generation does a token get that is issued now, and is the session that it is issued for still alive?
+    Issue {
+        /// The session, where it exists already.
+        session: Option<String>,
+    },
+    /// Does this token still hold? Draws from no bucket.
+    Check {
+        /// The token.
+        held: Held,
+    },
+    /// Ends one session: its tokens are refused from now on.
+    EndSession {
+        /// The session.
+        session: String,
+        /// When its last token expires.
+        until: Millis,
+    },
+    /// Refuses every token that was issued until now.
+    RevokeAll,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The request may go on, or has to wait.
+    Admission(Admission),
+    /// The token is revoked.
+    Revoked,
+    /// The token holds.
+    Holds,
+    /// The generation of tokens issued now.
+    Generation(i64),
+    /// It is done.
+    Done,
+}
+
+/// The kind.
+pub struct Subject;
+
+impl State {
+    fn holds(&self, held: &Held) -> bool {
+        held.generation >= self.generation && !self.ended.contains_key(&held.session)
+    }
+}
+
+impl EntityKind for Subject {
+    const NAME: &'static str = "subject";
+    type State = State;
+    type Command = Command;
+    type Reply = Answer;
+    type Effect = ();
+
+    fn decide(state: Option<&State>, command: Command, context: Context) -> Decision<Self> {
+        let first = state.is_none();
+        let mut next = state.cloned().unwrap_or_else(|| State {
+            generation: 0,
+            buckets: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            used_at: context.now,
+        });
+        next.used_at = next.used_at.max(context.now);
+        let answer = match command {
+            Command::Admit { class, limit, held } => {
+                if held.is_some_and(|held| !next.holds(&held)) {
+                    return Decision::reply(Answer::Revoked);
+                }
+                let limit = Limit::from(limit);
+                let bucket = next.buckets.entry(class).or_insert_with(|| Bucket::new(&limit, context.now));
+                let admission = bucket.draw(&limit, 1, context.now);
+                if !admission.allowed {
+                    return Decision::reply(Answer::Admission(admission));
+                }
+                Answer::Admission(admission)
+            }
+            Command::Issue { session } => {
+                let ended = session.is_some_and(|session| next.ended.contains_key(&session));
+                return Decision::reply(if ended { Answer::Revoked } else { Answer::Generation(next.generation) });
+            }
+            Command::Check { held } => {
+                return Decision::reply(if next.holds(&held) { Answer::Holds } else { Answer::Revoked });
+            }
+            Command::EndSession { session, until } => {
+                next.ended.retain(|_, until| *until > context.now);
+                next.ended.insert(session, until);
+                Answer::Done
+            }
+            Command::RevokeAll => {
+                next.generation = context.now.0.max(next.generation + 1);
+                next.ended.clear();
+                Answer::Done
+            }
+        };
+        let wake = if first { Wake::At(context.now.plus(IDLE_MS)) } else { Wake::Keep };
+        Decision { store: Store::Put(next), reply: answer, wake, effects: Vec::new() }
+    }
+
+    fn wake(state: Option<&State>, context: Context) -> Option<Decision<Self>> {
+        let state = state?;
+        let idle_at = state.ended.values().copied().fold(state.used_at.plus(IDLE_MS), Millis::max);
+        let (store, wake) = if idle_at > context.now { (Store::Keep, Wake::At(idle_at)) } else { (Store::Delete, Wake::Never) };
+        Some(Decision { store, reply: Answer::Done, wake, effects: Vec::new() })
+    }
+
+    async fn run<P: Platform>(_: &P, _: &EffectId, (): &()) -> Result<Option<Command>, EffectError> {
+        Ok(None)
+    }
+}
+
+fn unexpected(answer: &Answer) -> EntityError {
+    EntityError::Unavailable(format!("unexpected answer {answer:?}"))
+}
+
+/// Draws one request from a subject's bucket; `None` means that the token is revoked.
+pub async fn admit(
+    platform: &impl Platform,
+    id: &SubjectId,
+    limits: &Limits,
+    class: LimitClass,
+    held: Option<Held>,
+) -> Result<Option<Admission>, EntityError> {
+    let command = Command::Admit { class: class.as_str().to_owned(), limit: limits.get(class).into(), held };
+    match platform.entities().ask::<Subject>(&id.0, command).await? {
+        Answer::Admission(admission) => Ok(Some(admission)),
+        Answer::Revoked => Ok(None),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// The generation for a token that is issued now; `None` when `session` was ended.
+pub async fn issue(platform: &impl Platform, id: &SubjectId, session: Option<&str>) -> Result<Option<i64>, EntityError> {
+    let command = Command::Issue { session: session.map(str::to_owned) };
+    match platform.entities().ask::<Subject>(&id.0, command).await? {
+        Answer::Generation(generation) => Ok(Some(generation)),
+        Answer::Revoked => Ok(None),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Whether a token still holds.
+pub async fn holds(platform: &impl Platform, id: &SubjectId, held: Held) -> Result<bool, EntityError> {
+    match platform.entities().ask::<Subject>(&id.0, Command::Check { held }).await? {
+        Answer::Holds => Ok(true),
+        Answer::Revoked => Ok(false),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Ends one session of a subject.
+pub async fn end_session(platform: &impl Platform, id: &SubjectId, session: &str, until: Millis) -> Result<(), EntityError> {
+    let command = Command::EndSession { session: session.to_owned(), until };
+    platform.entities().ask::<Subject>(&id.0, command).await.map(|_| ())
+}
+
+/// Refuses every token of a subject that was issued until now.
+pub async fn revoke_all(platform: &impl Platform, id: &SubjectId) -> Result<(), EntityError> {
+    platform.entities().ask::<Subject>(&id.0, Command::RevokeAll).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = Millis(1_800_000_000_000);
+
+    fn decide(state: &mut Option<State>, command: Command, now: Millis) -> Answer {
+        let decision = Subject::decide(state.as_ref(), command, Context { now, random: [0; 16] });
+        match decision.store {
+            Store::Put(next) => *state = Some(next),
+            Store::Delete => *state = None,
+            Store::Keep => {}
+        }
+        decision.reply
+    }
+
+    fn held(generation: i64, session: &str) -> Held {
+        Held { generation, session: session.to_owned() }
+    }
+
+    fn admit_with(held: Held) -> Command {
+        Command::Admit { class: "storage".into(), limit: LimitClass::Storage.default_limit().into(), held: Some(held) }
+    }
+
+    #[test]
+    fn a_revocation_holds_from_the_next_request_on() {
+        let mut state = None;
+        assert_eq!(decide(&mut state, Command::Issue { session: None }, NOW), Answer::Generation(0));
+        assert!(matches!(decide(&mut state, admit_with(held(0, "s")), NOW), Answer::Admission(_)));
+        decide(&mut state, Command::RevokeAll, NOW);
+        assert_eq!(decide(&mut state, admit_with(held(0, "s")), NOW), Answer::Revoked);
+        let Answer::Generation(fresh) = decide(&mut state, Command::Issue { session: None }, NOW) else { panic!() };
+        assert!(matches!(decide(&mut state, admit_with(held(fresh, "s")), NOW), Answer::Admission(_)));
+        // Twice within one millisecond still raises it.
+        decide(&mut state, Command::RevokeAll, NOW);
+        assert_eq!(decide(&mut state, Command::Check { held: held(fresh, "s") }, NOW), Answer::Revoked);
+    }
+
+    #[test]
+    fn a_forgotten_subject_never_revives_a_revoked_token() {
+        let mut state = None;
+        decide(&mut state, Command::RevokeAll, NOW);
+        let Answer::Generation(old) = decide(&mut state, Command::Issue { session: None }, NOW) else { panic!() };
+        state = None;
+        decide(&mut state, Command::RevokeAll, NOW.plus(1));
+        assert_eq!(decide(&mut state, Command::Check { held: held(old, "s") }, NOW), Answer::Revoked);
+    }
+
+    #[test]
+    fn an_ended_session_ends_alone() {
+        let mut state = None;
+        decide(&mut state, Command::EndSession { session: "a".into(), until: NOW.plus(1000) }, NOW);
+        assert_eq!(decide(&mut state, Command::Check { held: held(0, "a") }, NOW), Answer::Revoked);
+        assert_eq!(decide(&mut state, Command::Check { held: held(0, "b") }, NOW), Answer::Holds);
+        assert_eq!(decide(&mut state, Command::Issue { session: Some("a".into()) }, NOW), Answer::Revoked);
+    }
+
+    #[test]
+    fn it_forgets_itself_when_idle_and_not_before() {
+        let mut state = None;
+        decide(&mut state, Command::RevokeAll, NOW);
+        let wake = |now| Subject::wake(state.as_ref(), Context { now, random: [0; 16] }).unwrap();
+        assert_eq!(wake(NOW.plus(IDLE_MS - 1)).wake, Wake::At(NOW.plus(IDLE_MS)));
+        assert_eq!(wake(NOW.plus(IDLE_MS)).store, Store::Delete);
+    }
+
+    #[test]
+    fn the_stored_form_is_an_interface() {
+        let mut state = None;
+        decide(&mut state, admit_with(held(0, "s")), NOW);
+        decide(&mut state, Command::EndSession { session: "s".into(), until: NOW }, NOW);
+        assert_eq!(
+            serde_json::to_string(&state).unwrap(),
+            r#"{"generation":0,"buckets":{"storage":{"level":7140000,"at":1800000000000,"window_ms":60000}},"ended":{"s":1800000000000},"used_at":1800000000000}"#
+        );
+    }
+}

@@ -1,0 +1,21 @@
+//! What goes over the wire in TMCP: identifiers, scopes, tokens, error codes, rate limits, and the one route table.
+//!
+//! Architecture invariant: nothing here does I/O or reads a clock; time and randomness are arguments.
+
+pub mod bucket;
+pub mod error;
+pub mod ids;
+pub mod jwk;
+pub mod limits;
+pub mod routes;
+pub mod scope;
+pub mod secret;
+pub mod storage;
+pub mod time;
+pub mod token;
+
+pub use crate::error::ErrorCode;
+pub use crate::ids::{AppId, ClientId, MatrixUserId, ServerName, Uid};
+pub use crate::scope::{Scope, ScopeSet};
+pub use crate::secret::Secret;
+pub use crate::time::Millis;

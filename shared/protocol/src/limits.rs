@@ -1,0 +1,161 @@
+//! Rate limits: the classes of TMCP 8.1, their defaults, and how configuration changes them.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// How many requests of a class one subject may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Requests per window.
+    pub capacity: u32,
+    /// Requests beyond the capacity that a full bucket holds.
+    pub burst: u32,
+    /// The window in seconds.
+    pub window_s: u32,
+    /// Requests that a window brings back; the capacity, unless configured otherwise.
+    pub refill: u32,
+}
+
+impl Limit {
+    /// The window in milliseconds.
+    pub fn window_ms(&self) -> i64 {
+        i64::from(self.window_s.max(1)) * 1000
+    }
+}
+
+macro_rules! classes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $capacity:literal per $window:literal s, burst $burst:literal;)*) => {
+        /// A class of requests that share a bucket.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum LimitClass { $($(#[$doc])* $variant,)* }
+
+        impl LimitClass {
+            /// Every class.
+            pub const ALL: &'static [LimitClass] = &[$(LimitClass::$variant,)*];
+
+            /// The name in configuration and in stored buckets.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(LimitClass::$variant => $name,)* }
+            }
+
+            /// What holds without configuration.
+            pub const fn default_limit(self) -> Limit {
+                match self { $(LimitClass::$variant => Limit { capacity: $capacity, burst: $burst, window_s: $window, refill: $capacity },)* }
+            }
+        }
+    };
+}
+
+classes! {
+    /// By source address: every request that carries no token of ours.
+    Address = "address", 600 per 60 s, burst 200;
+    /// By source address: sign-ins, before any homeserver is asked.
+    SignIn = "sign_in", 20 per 60 s, burst 10;
+    /// Token exchange and the other grants that begin a session.
+    TokenGeneration = "token_generation", 10 per 60 s, burst 3;
+    /// The refresh grant.
+    TokenRefresh = "token_refresh", 20 per 3600 s, burst 5;
+    /// Introspection.
+    TokenValidation = "token_validation", 1000 per 60 s, burst 100;
+    /// Account routes: logout and the like.
+    Account = "account", 60 per 60 s, burst 10;
+    /// Single storage operations.
+    Storage = "storage", 100 per 60 s, burst 20;
+    /// Storage batches.
+    StorageBatch = "storage_batch", 10 per 60 s, burst 2;
+}
+
+/// All limits in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits(BTreeMap<LimitClass, Limit>);
+
+/// Why the configured limits cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidLimits {
+    /// Not JSON, or values of the wrong type.
+    #[error("not a JSON object of limits: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// No class has that name.
+    #[error("there is no limit class `{0}`")]
+    UnknownClass(String),
+}
+
+#[derive(Deserialize)]
+struct Override {
+    capacity: Option<u32>,
+    burst: Option<u32>,
+    window_s: Option<u32>,
+    refill: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    scale: Option<u32>,
+    refill: Option<u32>,
+    #[serde(flatten)]
+    classes: BTreeMap<String, Override>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self(LimitClass::ALL.iter().map(|class| (*class, class.default_limit())).collect())
+    }
+}
+
+impl Limits {
+    /// Reads the configured changes: `{"scale": 10, "refill": 0, "storage": {"capacity": 5}}`. `scale` multiplies capacities,
+    /// bursts and refills of all classes, `refill` sets what a window brings back for all; a class's own values come last.
+    pub fn parse(json: &str) -> Result<Self, InvalidLimits> {
+        let document: Document = serde_json::from_str(json)?;
+        let mut limits = Self::default();
+        for limit in limits.0.values_mut() {
+            let scale = document.scale.unwrap_or(1);
+            limit.capacity = limit.capacity.saturating_mul(scale);
+            limit.burst = limit.burst.saturating_mul(scale);
+            limit.refill = document.refill.unwrap_or(limit.refill.saturating_mul(scale));
+        }
+        for (name, change) in document.classes {
+            let (_, limit) =
+                limits.0.iter_mut().find(|(class, _)| class.as_str() == name).ok_or(InvalidLimits::UnknownClass(name))?;
+            if let Some(capacity) = change.capacity {
+                limit.capacity = capacity;
+                limit.refill = document.refill.unwrap_or(capacity);
+            }
+            limit.burst = change.burst.unwrap_or(limit.burst);
+            limit.window_s = change.window_s.unwrap_or(limit.window_s).max(1);
+            limit.refill = change.refill.unwrap_or(limit.refill);
+        }
+        Ok(limits)
+    }
+
+    /// The limit of a class.
+    pub fn get(&self, class: LimitClass) -> Limit {
+        self.0.get(&class).copied().unwrap_or_else(|| class.default_limit())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_protocols() {
+        let storage = Limits::default().get(LimitClass::Storage);
+        assert_eq!((storage.capacity, storage.burst, storage.window_s, storage.refill), (100, 20, 60, 100));
+    }
+
+    #[test]
+    fn configuration_changes_all_or_one() {
+        let limits = Limits::parse(r#"{"scale": 2, "storage": {"capacity": 7, "refill": 0}}"#).unwrap();
+        let storage = limits.get(LimitClass::Storage);
+        assert_eq!((storage.capacity, storage.burst, storage.refill), (7, 40, 0));
+        assert_eq!(limits.get(LimitClass::StorageBatch).capacity, 20);
+        assert_eq!(Limits::parse(r#"{"refill": 0}"#).unwrap().get(LimitClass::SignIn).refill, 0);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert!(matches!(Limits::parse(r#"{"strage": {}}"#), Err(InvalidLimits::UnknownClass(name)) if name == "strage"));
+        assert!(matches!(Limits::parse("[]"), Err(InvalidLimits::Malformed(_))));
+    }
+}

@@ -1,0 +1,259 @@
+//! The one route table: method, path, function, who may call, scope, limit class, body. The routers, the gateway, `spin.toml`,
+//! the OpenAPI document and the coverage test are all held to it.
+
+use crate::limits::LimitClass;
+use crate::scope::Scope;
+use crate::storage::MAX_BATCH_BYTES;
+use crate::token::TokenKind;
+
+/// An endpoint group: one crate, one wasm module on each runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Function {
+    /// OAuth 2.0 and sign-in.
+    Auth,
+    /// Who a user is.
+    Identity,
+    /// Mini-app storage.
+    Storage,
+    /// Operation.
+    Ops,
+}
+
+impl Function {
+    /// Every function.
+    pub const ALL: &'static [Function] = &[Function::Auth, Function::Identity, Function::Storage, Function::Ops];
+
+    /// Its crate's folder, Spin component and, behind `tmcp-`, Worker name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Function::Auth => "auth",
+            Function::Identity => "identity",
+            Function::Storage => "storage",
+            Function::Ops => "ops",
+        }
+    }
+
+    /// The name of the gateway's service binding, and of every function's binding to this one.
+    pub const fn binding(self) -> &'static str {
+        match self {
+            Function::Auth => "AUTH",
+            Function::Identity => "IDENTITY",
+            Function::Storage => "STORAGE",
+            Function::Ops => "OPS",
+        }
+    }
+}
+
+/// HTTP methods in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// GET, and HEAD with it.
+    Get,
+    /// POST.
+    Post,
+    /// PUT.
+    Put,
+    /// DELETE.
+    Delete,
+}
+
+impl Method {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+        }
+    }
+}
+
+/// Who may call a route. Nothing is open unless it says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody; limited by source address.
+    Public,
+    /// Holders of a token of one of these kinds; limited by subject.
+    Tokens(&'static [TokenKind]),
+    /// The operator, by the configured secret.
+    Operator,
+    /// Other functions, by service token.
+    Service,
+}
+
+/// What a route's body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// None; whatever comes is not read.
+    None,
+    /// `application/json`, of at most so many bytes.
+    Json(usize),
+    /// `application/x-www-form-urlencoded`, of at most so many bytes.
+    Form(usize),
+}
+
+/// In which form errors are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorForm {
+    /// The envelope of TMCP part 9.
+    Tmcp,
+    /// RFC 6749 section 5.2.
+    OAuth,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// Method.
+    pub method: Method,
+    /// Path in axum's notation: `/api/v1/storage/{key}`.
+    pub path: &'static str,
+    /// The function that serves it.
+    pub function: Function,
+    /// Who may call it.
+    pub access: Access,
+    /// The caller's token needs one of these scopes; none are needed where it is empty.
+    pub scopes: &'static [Scope],
+    /// The bucket that a request draws from.
+    pub limit: LimitClass,
+    /// The body.
+    pub body: Body,
+    /// The form of its errors.
+    pub errors: ErrorForm,
+    /// One line for the OpenAPI document.
+    pub summary: &'static str,
+}
+
+const SMALL: usize = 16 * 1024;
+/// A value of 1 MiB may take six times as much as JSON, when every byte is escaped.
+const VALUE: usize = 6 * 1_048_576 + SMALL;
+
+macro_rules! routes {
+    ($($name:ident: $method:ident $path:literal, $function:ident, $access:expr, [$($scope:ident)*], $limit:ident, $body:expr, $errors:ident, $summary:literal;)*) => {
+        $(
+            #[doc = $summary]
+            pub const $name: Route = Route {
+                method: Method::$method,
+                path: $path,
+                function: Function::$function,
+                access: $access,
+                scopes: &[$(Scope::$scope,)*],
+                limit: LimitClass::$limit,
+                body: $body,
+                errors: ErrorForm::$errors,
+                summary: $summary,
+            };
+        )*
+
+        /// Every route.
+        pub const ROUTES: &[Route] = &[$($name,)*];
+    };
+}
+
+const TEP: Access = Access::Tokens(&[TokenKind::Tep]);
+const PLATFORM: Access = Access::Tokens(&[TokenKind::Platform]);
+
+routes! {
+    MATRIX_SIGN_IN: Post "/api/v1/auth/matrix", Auth, Access::Public, [], SignIn, Body::Json(SMALL), Tmcp, "Sign in with a Matrix access token or OpenID token";
+    LOGOUT: Post "/api/v1/auth/logout", Auth, PLATFORM, [], Account, Body::None, Tmcp, "End the session of the platform token and all that came from it";
+    TOKEN: Post "/oauth2/token", Auth, Access::Public, [], Address, Body::Form(SMALL), OAuth, "Exchange or refresh tokens";
+    REVOKE: Post "/oauth2/revoke", Auth, Access::Public, [], Address, Body::Form(SMALL), OAuth, "Revoke a token";
+    INTROSPECT: Post "/oauth2/introspect", Auth, Access::Public, [], Address, Body::Form(SMALL), OAuth, "Tell a confidential client about a token of its own app";
+    JWKS: Get "/.well-known/jwks.json", Auth, Access::Public, [], Address, Body::None, Tmcp, "The public keys that verify our tokens";
+
+    STORAGE_LIST: Get "/api/v1/storage", Storage, TEP, [StorageRead], Storage, Body::None, Tmcp, "List keys";
+    STORAGE_INFO: Get "/api/v1/storage-info", Storage, TEP, [StorageRead], Storage, Body::None, Tmcp, "Quota and usage";
+    STORAGE_BATCH_GET: Post "/api/v1/storage/batch/get", Storage, TEP, [StorageRead StorageWrite], StorageBatch, Body::Json(MAX_BATCH_BYTES), Tmcp, "Get up to 100 values";
+    STORAGE_BATCH_SET: Post "/api/v1/storage/batch/set", Storage, TEP, [StorageWrite], StorageBatch, Body::Json(MAX_BATCH_BYTES), Tmcp, "Set up to 100 values, all or none";
+    STORAGE_BATCH_DELETE: Post "/api/v1/storage/batch/delete", Storage, TEP, [StorageWrite], StorageBatch, Body::Json(MAX_BATCH_BYTES), Tmcp, "Delete up to 100 keys";
+    STORAGE_SYNC: Post "/api/v1/storage/sync", Storage, TEP, [StorageWrite], StorageBatch, Body::Json(MAX_BATCH_BYTES), Tmcp, "Send a queue of offline writes and learn what changed";
+    STORAGE_GET: Get "/api/v1/storage/{key}", Storage, TEP, [StorageRead], Storage, Body::None, Tmcp, "Get a value";
+    STORAGE_PUT: Put "/api/v1/storage/{key}", Storage, TEP, [StorageWrite], Storage, Body::Json(VALUE), Tmcp, "Set a value";
+    STORAGE_DELETE: Delete "/api/v1/storage/{key}", Storage, TEP, [StorageWrite], Storage, Body::None, Tmcp, "Delete a value";
+
+    HEALTH: Get "/ops/health", Ops, Access::Public, [], Address, Body::None, Tmcp, "Whether the process answers";
+    READY: Get "/ops/ready", Ops, Access::Public, [], Address, Body::None, Tmcp, "Whether the parts it depends on answer";
+    MIGRATE: Post "/ops/migrate", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Apply migrations (Spin; on Workers wrangler does)";
+    MAINTENANCE: Post "/ops/maintenance", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Run periodic work of every function";
+    REGISTER_CLIENT: Post "/ops/clients", Ops, Access::Operator, [], Address, Body::Json(SMALL), Tmcp, "Register or change an OAuth client";
+
+    INTERNAL_VERIFY: Post "/internal/verify", Identity, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Verify Matrix credentials and find or create the user";
+    INTERNAL_CLIENTS: Post "/internal/clients", Auth, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Register or change an OAuth client";
+    INTERNAL_ORIGINS: Post "/internal/origins", Auth, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Which browser origins may call, for CORS";
+    INTERNAL_ERASE: Post "/internal/erase", Storage, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Erase everything of a user, or of a user and app";
+    INTERNAL_KEYS: Post "/internal/keys", Storage, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Count stored values per master key";
+    INTERNAL_MAINTAIN_AUTH: Post "/internal/maintain/auth", Auth, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Periodic work of auth";
+    INTERNAL_MAINTAIN_IDENTITY: Post "/internal/maintain/identity", Identity, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Periodic work of identity";
+    INTERNAL_MAINTAIN_STORAGE: Post "/internal/maintain/storage", Storage, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Periodic work of storage";
+}
+
+impl Route {
+    /// Whether a client on the internet can reach it at all.
+    pub fn is_public_path(&self) -> bool {
+        !self.path.starts_with("/internal/")
+    }
+
+    /// The path up to its first parameter, for prefix routing.
+    pub fn prefix(&self) -> &'static str {
+        self.path.split('{').next().unwrap_or(self.path)
+    }
+}
+
+/// The function that serves a public path, by the longest route that it begins with; `None` for paths of nobody and for
+/// `/internal/`, which no public entry may reach.
+pub fn function_for(path: &str) -> Option<Function> {
+    ROUTES
+        .iter()
+        .filter(|route| route.is_public_path())
+        .filter(|route| {
+            let prefix = route.prefix();
+            if prefix.ends_with('/') { path.starts_with(prefix) } else { path == prefix }
+        })
+        .max_by_key(|route| route.prefix().len())
+        .map(|route| route.function)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn rows_are_unique() {
+        let rows: BTreeSet<_> = ROUTES.iter().map(|r| (r.method, r.path)).collect();
+        assert_eq!(rows.len(), ROUTES.len());
+    }
+
+    #[test]
+    fn paths_find_their_function() {
+        let cases = [
+            ("/api/v1/storage", Some(Function::Storage)),
+            ("/api/v1/storage/a%2Fb", Some(Function::Storage)),
+            ("/api/v1/storage-info", Some(Function::Storage)),
+            ("/api/v1/storage/batch/get", Some(Function::Storage)),
+            ("/oauth2/token", Some(Function::Auth)),
+            ("/ops/health", Some(Function::Ops)),
+            ("/internal/verify", None),
+            ("/api/v1/storagex", None),
+            ("/", None),
+        ];
+        for (path, function) in cases {
+            assert_eq!(function_for(path), function, "{path}");
+        }
+    }
+
+    #[test]
+    fn internal_paths_and_service_access_go_together() {
+        for route in ROUTES {
+            assert_eq!(!route.is_public_path(), route.access == Access::Service, "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn only_tokens_carry_scopes() {
+        for route in ROUTES.iter().filter(|r| !r.scopes.is_empty()) {
+            assert!(matches!(route.access, Access::Tokens(_)), "{}", route.path);
+        }
+    }
+}

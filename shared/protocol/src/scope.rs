@@ -1,0 +1,186 @@
+//! Scopes (TMCP 1.9), their sensitivity, and whether a person must agree.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// How much harm a scope can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sensitivity {
+    /// Granted without asking, or asked once.
+    Low,
+    /// Asked once and remembered.
+    Medium,
+    /// Asked once and remembered.
+    High,
+    /// Asked once, and each use is confirmed.
+    Critical,
+    /// For official apps only.
+    Privileged,
+}
+
+macro_rules! scopes {
+    ($($variant:ident = $name:literal, $sensitivity:ident;)*) => {
+        /// One thing that a mini-app may be allowed to do.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Scope { $(#[doc = $name] $variant,)* }
+
+        impl Scope {
+            /// Every scope there is.
+            pub const ALL: &'static [Scope] = &[$(Scope::$variant,)*];
+
+            /// The name on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Scope::$variant => $name,)* }
+            }
+
+            /// How much harm it can do.
+            pub const fn sensitivity(self) -> Sensitivity {
+                match self { $(Scope::$variant => Sensitivity::$sensitivity,)* }
+            }
+
+            /// The scope of that name.
+            pub fn parse(name: &str) -> Option<Self> {
+                match name { $($name => Some(Scope::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+scopes! {
+    UserRead = "user:read", Low;
+    UserReadExtended = "user:read:extended", Medium;
+    UserReadContacts = "user:read:contacts", High;
+    WalletBalance = "wallet:balance", High;
+    WalletPay = "wallet:pay", Critical;
+    WalletHistory = "wallet:history", High;
+    WalletRequest = "wallet:request", High;
+    MessagingSend = "messaging:send", High;
+    MessagingRead = "messaging:read", High;
+    StorageRead = "storage:read", Low;
+    StorageWrite = "storage:write", Low;
+    WebhookSend = "webhook:send", Medium;
+    RoomCreate = "room:create", High;
+    RoomInvite = "room:invite", High;
+    SystemNotifications = "system:notifications", Privileged;
+    WalletAdmin = "wallet:admin", Privileged;
+    MessagingBroadcast = "messaging:broadcast", Privileged;
+    AnalyticsDetailed = "analytics:detailed", Privileged;
+}
+
+impl Scope {
+    /// Whether the scope is granted without asking the person (TMCP part 12, row 18: the storage scopes alone).
+    pub const fn is_automatic(self) -> bool {
+        matches!(self, Scope::StorageRead | Scope::StorageWrite)
+    }
+
+    /// Whether a session of the level `openid` may hold it: only what can do little harm, since a Matrix OpenID token names no
+    /// audience and may have been given to somebody else first.
+    pub fn is_open_to_weak_sessions(self) -> bool {
+        self.sensitivity() == Sensitivity::Low
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A set of scopes, on the wire a list separated by single spaces (RFC 6749 section 3.3).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ScopeSet(BTreeSet<Scope>);
+
+/// A name in a scope list that no scope has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown scope `{0}`")]
+pub struct UnknownScope(pub String);
+
+impl ScopeSet {
+    /// Reads a list of names; repeated names count once.
+    pub fn parse(list: &str) -> Result<Self, UnknownScope> {
+        list.split_ascii_whitespace()
+            .map(|name| Scope::parse(name).ok_or_else(|| UnknownScope(name.chars().take(64).collect())))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Whether `scope` is in the set.
+    pub fn contains(&self, scope: Scope) -> bool {
+        self.0.contains(&scope)
+    }
+
+    /// The scopes, in a fixed order.
+    pub fn iter(&self) -> impl Iterator<Item = Scope> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Whether every scope of the set is in `other` too.
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.0.is_subset(&other.0)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<Scope> for ScopeSet {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().collect())
+    }
+}
+
+impl fmt::Display for ScopeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, scope) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(scope.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<String> for ScopeSet {
+    type Error = UnknownScope;
+    fn try_from(list: String) -> Result<Self, UnknownScope> {
+        Self::parse(&list)
+    }
+}
+
+impl From<ScopeSet> for String {
+    fn from(set: ScopeSet) -> String {
+        set.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_round_trip() {
+        let set = ScopeSet::parse("storage:write  storage:read storage:read").unwrap();
+        assert_eq!(set.to_string(), "storage:read storage:write");
+        assert_eq!(ScopeSet::parse(""), Ok(ScopeSet::default()));
+        assert_eq!(ScopeSet::parse("storage:read root"), Err(UnknownScope("root".into())));
+    }
+
+    #[test]
+    fn every_name_parses_to_itself() {
+        for scope in Scope::ALL {
+            assert_eq!(Scope::parse(scope.as_str()), Some(*scope));
+        }
+    }
+
+    #[test]
+    fn only_storage_is_automatic() {
+        let automatic: Vec<_> = Scope::ALL.iter().filter(|s| s.is_automatic()).collect();
+        assert_eq!(automatic, [&Scope::StorageRead, &Scope::StorageWrite]);
+    }
+}

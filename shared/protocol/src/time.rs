@@ -1,0 +1,53 @@
+//! Times: milliseconds since the Unix epoch inside, RFC 3339 in UTC on the wire.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// A moment, in milliseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Millis(pub i64);
+
+impl Millis {
+    /// The same moment in whole seconds, rounded down.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// The moment at `seconds` since the epoch; saturates far outside of any calendar.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// This moment, `ms` milliseconds later.
+    pub const fn plus(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// RFC 3339 in UTC with milliseconds, as every `*_at` and `timestamp` field of TMCP shows it.
+    pub fn rfc3339(self) -> String {
+        let nanos = i128::from(self.0) * 1_000_000;
+        OffsetDateTime::from_unix_timestamp_nanos(nanos)
+            .ok()
+            .and_then(|moment| moment.format(&Rfc3339).ok())
+            .unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_utc() {
+        assert_eq!(Millis(0).rfc3339(), "1970-01-01T00:00:00Z");
+        assert_eq!(Millis(1_795_305_600_123).rfc3339(), "2026-11-22T00:00:00.123Z");
+    }
+
+    #[test]
+    fn seconds_round_down() {
+        assert_eq!(Millis(-1).seconds(), -1);
+        assert_eq!(Millis(1999).seconds(), 1);
+    }
+}

@@ -1,0 +1,17 @@
+//! `Signer`: pure Rust.
+
+use tmcp_ports::{Signer, SignerError};
+use tmcp_protocol::jwk::{PrivateJwk, PublicJwk};
+
+/// RS256 in the component itself.
+pub struct PureSigner;
+
+impl Signer for PureSigner {
+    async fn sign(&self, key: &PrivateJwk, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        tmcp_rs256::sign(key, message)
+    }
+
+    async fn verify(&self, key: &PublicJwk, message: &[u8], signature: &[u8]) -> Result<bool, SignerError> {
+        tmcp_rs256::verify(key, message, signature)
+    }
+}

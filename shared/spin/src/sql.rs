@@ -1,0 +1,72 @@
+//! `Sql`: Spin's SQLite database `default`.
+//!
+//! Each `open` is a new connection whose drop rolls back; only the first statement of a string runs, so that each text here is one.
+
+use serde_json::Value as Json;
+use spin_sdk::sqlite3::{self, Connection};
+use tmcp_ports::rows;
+use tmcp_ports::{Row, Sql, SqlError, Statement, Value};
+
+/// SQLite by Spin.
+pub struct SqliteSql;
+
+/// One connection.
+pub(crate) struct Open(Connection);
+
+fn failed(error: &sqlite3::Error) -> SqlError {
+    match error {
+        sqlite3::Error::Io(message) => SqlError::from_message(message),
+        other => SqlError::Unavailable(other.to_string()),
+    }
+}
+
+impl rows::Connection for Open {
+    fn execute(&self, sql: &str, args: &[Value]) -> Result<Vec<Row>, SqlError> {
+        let args: Vec<sqlite3::Value> = args
+            .iter()
+            .map(|value| match value {
+                Value::Null => sqlite3::Value::Null,
+                Value::Integer(integer) => sqlite3::Value::Integer(*integer),
+                Value::Text(text) => sqlite3::Value::Text(text.clone()),
+            })
+            .collect();
+        let result = self.0.execute(sql, &args).map_err(|error| failed(&error))?;
+        result
+            .rows
+            .into_iter()
+            .map(|row| {
+                let values = row.values.into_iter().map(|value| match value {
+                    sqlite3::Value::Null => Ok(Json::Null),
+                    sqlite3::Value::Integer(integer) => Ok(Json::from(integer)),
+                    sqlite3::Value::Real(real) => Ok(Json::from(real)),
+                    sqlite3::Value::Text(text) => Ok(Json::from(text)),
+                    sqlite3::Value::Blob(_) => Err(SqlError::Unavailable("a blob".to_owned())),
+                });
+                let named = result.columns.iter().cloned().zip(values);
+                named.map(|(name, value)| value.map(|value| (name, value))).collect::<Result<_, _>>().map(Row)
+            })
+            .collect()
+    }
+}
+
+impl SqliteSql {
+    pub(crate) fn open(&self) -> Result<Box<dyn rows::Connection + Send>, SqlError> {
+        Connection::open_default().map(|connection| Box::new(Open(connection)) as _).map_err(|error| failed(&error))
+    }
+}
+
+impl Sql for SqliteSql {
+    async fn query(&self, statement: Statement) -> Result<Vec<Row>, SqlError> {
+        rows::query(&*self.open()?, &statement)
+    }
+
+    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, SqlError> {
+        rows::batch(&*self.open()?, &statements)
+    }
+
+    const MIGRATES: bool = true;
+
+    async fn migrate(&self, name: &'static str, statements: Vec<String>) -> Result<bool, SqlError> {
+        rows::migrate(&*self.open()?, name, &statements)
+    }
+}

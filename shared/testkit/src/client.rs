@@ -1,0 +1,149 @@
+//! Requests to a function's router in process, through the whole pipeline, and tokens to make them with.
+
+use crate::TestPlatform;
+use axum::body::Body;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use serde_json::Value as Json;
+use tmcp_http::group::Service;
+use tmcp_http::{Address, Group, internal};
+use tmcp_ports::{Clock, Platform};
+use tmcp_protocol::jwk::KeySet;
+use tmcp_protocol::routes::{Function, Route};
+use tmcp_protocol::token::{Kind, TepClaims, TokenKind, Unsigned};
+use tmcp_protocol::{AppId, ClientId, MatrixUserId, ScopeSet, Secret, Uid};
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: http::HeaderMap,
+    /// The body; null where it is none or no JSON.
+    pub body: Json,
+}
+
+impl Answer {
+    /// The error code of the body.
+    pub fn code(&self) -> &str {
+        self.body.pointer("/error/code").or(self.body.get("error")).and_then(Json::as_str).unwrap_or_default()
+    }
+}
+
+/// A function in process.
+#[derive(Clone)]
+pub struct Client {
+    service: Service<TestPlatform>,
+    platform: TestPlatform,
+}
+
+#[allow(clippy::expect_used)]
+impl Client {
+    /// A function's routes on a platform.
+    pub fn new(group: Group<TestPlatform>, platform: &TestPlatform) -> Self {
+        Self { service: group.build(), platform: platform.clone() }
+    }
+
+    /// Lets other functions reach this one by its `/internal/` interface.
+    pub fn connect(&self, function: Function) {
+        let client = self.clone();
+        self.platform.in_process().connect(function, move |request| {
+            let client = client.clone();
+            async move {
+                let response =
+                    tmcp_http::serve(&client.service, client.platform, request.map(Body::from), Address::parse("")).await;
+                let (parts, body) = response.into_parts();
+                let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+                http::Response::from_parts(parts, body)
+            }
+        });
+    }
+
+    /// Sends a request as it is.
+    ///
+    /// # Panics
+    /// When the body cannot be read.
+    pub async fn send(&self, request: http::Request<Bytes>) -> Answer {
+        let address = Address::parse("192.0.2.1");
+        let response = tmcp_http::serve(&self.service, self.platform.clone(), request.map(Body::from), address).await;
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        Answer { status: parts.status.as_u16(), headers: parts.headers, body: serde_json::from_slice(&bytes).unwrap_or_default() }
+    }
+
+    /// A JSON request with a bearer token; null sends no body.
+    ///
+    /// # Panics
+    /// When the request cannot be built.
+    pub async fn json(&self, method: &str, path: &str, token: &str, body: Json) -> Answer {
+        let mut builder = http::Request::builder().method(method).uri(path);
+        if !token.is_empty() {
+            builder = builder.header("authorization", format!("Bearer {token}"));
+        }
+        let bytes = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+        let builder = if body.is_null() { builder } else { builder.header("content-type", "application/json") };
+        self.send(builder.body(bytes).expect("a request")).await
+    }
+
+    /// A form.
+    ///
+    /// # Panics
+    /// When the request cannot be built.
+    pub async fn form(&self, path: &str, form: &str) -> Answer {
+        let builder =
+            http::Request::builder().method("POST").uri(path).header("content-type", "application/x-www-form-urlencoded");
+        self.send(builder.body(Bytes::from(form.to_owned())).expect("a request")).await
+    }
+
+    /// A call by another function.
+    ///
+    /// # Panics
+    /// When the request cannot be built.
+    pub async fn internal(&self, route: &Route, body: Json) -> Answer {
+        let key = Secret::new("c2VydmljZS1rZXktb2YtdGhpcnR5LXR3by1ieXRlcyE=");
+        let body = body.to_string();
+        let token = internal::sign(&key, route.method.as_str(), route.path, body.as_bytes(), self.platform.clock().now());
+        let builder = http::Request::builder()
+            .method(route.method.as_str())
+            .uri(route.path)
+            .header("content-type", "application/json")
+            .header(internal::HEADER, token.expect("a token"));
+        self.send(builder.body(Bytes::from(body)).expect("a request")).await
+    }
+}
+
+/// A TEP of user number `n` in an app, signed with the test ring.
+///
+/// # Panics
+/// When an id is malformed.
+#[allow(clippy::expect_used)]
+pub fn tep(platform: &TestPlatform, n: u8, app: &str, scope: &str) -> String {
+    let app_id = AppId::parse(app).expect("an app id");
+    let claims = TepClaims {
+        iss: "https://tmcp.example".to_owned(),
+        sub: MatrixUserId::parse(format!("@user{n}:localhost")).expect("a Matrix id"),
+        aud: app_id.clone(),
+        client_id: ClientId::parse(app).expect("a client id"),
+        azp: app_id,
+        jti: "jti".to_owned(),
+        token_type: TokenKind::Tep.token_type().to_owned(),
+        scope: ScopeSet::parse(scope).expect("scopes"),
+        wallet_id: "tw_1".to_owned(),
+        session_id: format!("session_{n}"),
+        uid: Uid::new(tmcp_protocol::Millis(0), [n; 16]),
+        generation: 0,
+        delegated_from: None,
+        miniapp_context: None,
+    };
+    sign(platform, &claims)
+}
+
+#[allow(clippy::expect_used)]
+fn sign<K: Kind>(platform: &TestPlatform, claims: &K) -> String {
+    let ring = KeySet::parse_private(crate::private_ring()).expect("a ring");
+    let key = ring.keys.first().expect("a key");
+    let unsigned = Unsigned::encode(claims, &key.public.kid, platform.clock().now(), 3600).expect("claims");
+    let signature = tmcp_rs256::sign(key, unsigned.signing_input()).expect("a signature");
+    unsigned.finish(&signature)
+}

@@ -1,0 +1,84 @@
+//! `Signer`: WebCrypto. Pure Rust takes 11 to 14 ms for a signature in wasm, WebCrypto about one.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use tmcp_ports::{Signer, SignerError};
+use tmcp_protocol::jwk::{PrivateJwk, PublicJwk};
+use web_sys::{CryptoKey, SubtleCrypto, WorkerGlobalScope};
+use worker::js_sys::{self, Array, Object, Reflect, Uint8Array};
+use worker::send::SendFuture;
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen_futures::JsFuture;
+
+/// WebCrypto.
+pub struct WebCryptoSigner;
+
+const ALGORITHM: &str = "RSASSA-PKCS1-v1_5";
+
+thread_local! {
+    /// Imported keys by usage, name and modulus; the modulus tells two keys of one name apart.
+    static KEYS: RefCell<HashMap<String, CryptoKey>> = RefCell::new(HashMap::new());
+}
+
+fn failed(what: &str) -> impl Fn(JsValue) -> SignerError + '_ {
+    move |_| SignerError(format!("WebCrypto: {what}"))
+}
+
+fn subtle() -> Result<SubtleCrypto, SignerError> {
+    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
+    scope.crypto().map(|crypto| crypto.subtle()).map_err(failed("not there"))
+}
+
+fn object(members: &[(&str, &str)]) -> Result<Object, SignerError> {
+    let object = Object::new();
+    for (name, value) in members {
+        Reflect::set(&object, &JsValue::from_str(name), &JsValue::from_str(value)).map_err(failed("object"))?;
+    }
+    Ok(object)
+}
+
+async fn import(public: &PublicJwk, private: Option<&PrivateJwk>) -> Result<CryptoKey, SignerError> {
+    let usage = if private.is_some() { "sign" } else { "verify" };
+    let name = format!("{usage}:{}:{}", public.kid, public.n);
+    if let Some(key) = KEYS.with_borrow(|keys| keys.get(&name).cloned()) {
+        return Ok(key);
+    }
+    let mut members = vec![("kty", "RSA"), ("alg", "RS256"), ("n", public.n.as_str()), ("e", public.e.as_str())];
+    if let Some(key) = private {
+        members.extend([("d", key.d.expose()), ("p", key.p.expose()), ("q", key.q.expose())]);
+        members.extend([("dp", key.dp.expose()), ("dq", key.dq.expose()), ("qi", key.qi.expose())]);
+    }
+    let jwk = object(&members)?;
+    let algorithm = object(&[("name", ALGORITHM), ("hash", "SHA-256")])?;
+    let usages = Array::of1(&JsValue::from_str(usage));
+    let promise = subtle()?.import_key_with_object("jwk", &jwk, &algorithm, false, &usages).map_err(failed("importKey"))?;
+    let key: CryptoKey = JsFuture::from(promise).await.map_err(failed("importKey"))?.unchecked_into();
+    KEYS.with_borrow_mut(|keys| keys.insert(name, key.clone()));
+    Ok(key)
+}
+
+impl Signer for WebCryptoSigner {
+    async fn sign(&self, key: &PrivateJwk, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        SendFuture::new(async move {
+            let key_handle = import(&key.public, Some(key)).await?;
+            let message = Uint8Array::from(message);
+            let promise = subtle()?.sign_with_str_and_buffer_source(ALGORITHM, &key_handle, &message).map_err(failed("sign"))?;
+            let signature = JsFuture::from(promise).await.map_err(failed("sign"))?;
+            Ok(Uint8Array::new(&signature).to_vec())
+        })
+        .await
+    }
+
+    async fn verify(&self, key: &PublicJwk, message: &[u8], signature: &[u8]) -> Result<bool, SignerError> {
+        SendFuture::new(async move {
+            let key = import(key, None).await?;
+            let (message, signature) = (Uint8Array::from(message), Uint8Array::from(signature));
+            let promise = subtle()?
+                .verify_with_str_and_buffer_source_and_buffer_source(ALGORITHM, &key, &signature, &message)
+                .map_err(failed("verify"))?;
+            let outcome = JsFuture::from(promise).await.map_err(failed("verify"))?;
+            Ok(outcome.as_bool().unwrap_or(false))
+        })
+        .await
+    }
+}

@@ -1,0 +1,40 @@
+//! Spin components: one cargo call for all of them, then a copy under the name that `spin.toml` uses.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use crate::files;
+use crate::functions::Function;
+use crate::paths::Paths;
+use crate::process;
+use crate::progress::Progress;
+use crate::tools::{self, rust};
+
+/// Builds the components of those functions that run on Spin. Cargo skips what is up to date.
+pub fn build(paths: &Paths, progress: &Progress, functions: &[&'static Function]) -> Result<()> {
+    let functions: Vec<_> = functions.iter().filter(|function| function.on_spin).collect();
+    if functions.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = functions.iter().map(|function| function.name).collect();
+    let step = progress.step(format!("building {} for Spin", names.join(", ")));
+    let mut command = tools::cargo(paths);
+    command.args(["build", "--release", "--target", rust::SPIN_TARGET]);
+    for function in &functions {
+        command.args(["--package", function.package]);
+    }
+    process::run(&step, &mut command, &paths.log("build-spin")).context("failed to build for Spin")?;
+    let built = paths.cargo_target.join(rust::SPIN_TARGET).join("release");
+    for function in functions {
+        let from = built.join(function.package.replace('-', "_")).with_extension("wasm");
+        let bytes = fs::read(&from).with_context(|| format!("cargo left no {}: is the crate a cdylib?", from.display()))?;
+        let to = paths.spin_module(function.name);
+        files::make_parent(&to)?;
+        // Whole or not at all: a running host may be reading it.
+        let staged = to.with_extension("wasm.new");
+        fs::write(&staged, bytes).and_then(|()| fs::rename(&staged, &to))?;
+    }
+    step.done();
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! The configuration of the functions: which function gets which value, in one table.
+//!
+//! On Workers a value is a variable of that name (secrets through `wrangler secret`, locally `.dev.vars`); on Spin
+//! it is an application variable of the same name in lower case.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::functions::CONTRACT;
+use crate::keys::Keys;
+
+/// Every function but the gateway.
+const ALL: &[&str] = &["auth", "identity", "storage", "ops"];
+
+/// One row of the configuration table.
+pub struct Setting {
+    /// Name on Workers; on Spin in lower case.
+    pub name: &'static str,
+    /// Functions that read it.
+    pub functions: &'static [&'static str],
+    /// Whether it must stay out of files that git tracks.
+    pub secret: bool,
+    /// What it has to look like.
+    pub form: Form,
+}
+
+/// What a value has to look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Any text that is not empty.
+    Text,
+    /// A JSON object.
+    Object,
+    /// A JSON array.
+    Array,
+}
+
+/// Which function gets what. The gateway needs nothing but the public origin; the contract function, which is never
+/// deployed, gets everything.
+pub const SETTINGS: &[Setting] = &[
+    plain("ISSUER", &["gateway", "auth", "identity", "storage", "ops"], Form::Text),
+    secret("SERVICE_KEY", ALL, Form::Text),
+    plain("JWKS", ALL, Form::Object),
+    plain("LIMITS", ALL, Form::Object),
+    plain("HOST_CLIENTS", ALL, Form::Array),
+    secret("SIGNING_KEYS", &["auth"], Form::Object),
+    secret("ADMIN_TOKEN", &["auth"], Form::Text),
+    plain("HOMESERVERS", &["identity"], Form::Array),
+    plain("FEDERATION", &["identity"], Form::Text),
+    secret("STORAGE_KEYS", &["storage"], Form::Object),
+    secret("OPERATOR_TOKEN", &["ops"], Form::Text),
+];
+
+/// The Spin variable that `allowed_outbound_hosts` names: the origin of the configured homeserver.
+const HOMESERVER_ORIGIN: &str = "homeserver_origin";
+
+const fn plain(name: &'static str, functions: &'static [&'static str], form: Form) -> Setting {
+    Setting { name, functions, secret: false, form }
+}
+
+const fn secret(name: &'static str, functions: &'static [&'static str], form: Form) -> Setting {
+    Setting { name, functions, secret: true, form }
+}
+
+/// The value of every setting for one run, and what was added with `--set`.
+pub struct Config {
+    values: BTreeMap<String, String>,
+    homeserver: Option<String>,
+}
+
+impl Config {
+    /// Development values: `base_url` is the public origin, `homeserver` the origin of a Synapse, `limits` a JSON
+    /// object; `set` holds `NAME=VALUE` pairs that replace or add values.
+    pub fn new(keys: &Keys, base_url: &str, homeserver: Option<&str>, limits: &str, set: &[String]) -> Result<Self> {
+        let homeservers: Vec<Value> = homeserver
+            .map(|url| json!({"server_name": "localhost", "client_url": url, "federation_url": url}))
+            .into_iter()
+            .collect();
+        let host_clients = json!([{"client_id": "tween_web", "origins": [base_url]}]);
+        let pairs = [
+            ("ISSUER", base_url.to_owned()),
+            ("SERVICE_KEY", keys.service_key.clone()),
+            ("JWKS", keys.jwks.to_string()),
+            ("LIMITS", limits.to_owned()),
+            ("HOST_CLIENTS", host_clients.to_string()),
+            ("SIGNING_KEYS", keys.signing_keys.to_string()),
+            ("ADMIN_TOKEN", keys.admin_token.clone()),
+            ("HOMESERVERS", Value::from(homeservers).to_string()),
+            ("FEDERATION", "closed".to_owned()),
+            ("STORAGE_KEYS", keys.storage_keys.to_string()),
+            ("OPERATOR_TOKEN", keys.operator_token.clone()),
+        ];
+        let mut values: BTreeMap<_, _> = pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        for pair in set {
+            let (name, value) = pair.split_once('=').context("--set wants NAME=VALUE")?;
+            values.insert(name.to_uppercase(), value.to_owned());
+        }
+        for setting in SETTINGS {
+            let value = values.get(setting.name).map(String::as_str).unwrap_or_default();
+            check(setting, value)?;
+        }
+        Ok(Self { values, homeserver: homeserver.map(str::to_owned) })
+    }
+
+    /// What one function gets; a value that is not in the table goes to all.
+    pub fn of<'a>(&'a self, function: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(move |(name, _)| {
+            let setting = SETTINGS.iter().find(|setting| setting.name == *name);
+            function == CONTRACT.name || setting.is_none_or(|setting| setting.functions.contains(&function))
+        })
+    }
+
+    /// The text of a function's `.dev.vars`.
+    pub fn dev_vars(&self, function: &str) -> Result<String> {
+        let lines = self.of(function).map(|(name, value)| dev_var(name, value));
+        lines.collect()
+    }
+
+    /// All values as Spin application variables.
+    pub fn spin_variables(&self) -> BTreeMap<String, &str> {
+        let mut variables: BTreeMap<_, _> =
+            self.values.iter().map(|(name, value)| (name.to_lowercase(), value.as_str())).collect();
+        // Nothing listens on port 1: without a homeserver no outgoing call is allowed to succeed.
+        let origin = self.homeserver.as_deref().unwrap_or("http://127.0.0.1:1");
+        variables.entry(HOMESERVER_ORIGIN.to_owned()).or_insert(origin);
+        variables
+    }
+}
+
+/// Says by name which value is missing or malformed.
+pub fn check(setting: &Setting, value: &str) -> Result<()> {
+    let name = setting.name;
+    let json: Value = serde_json::from_str(value).unwrap_or_default();
+    match setting.form {
+        Form::Text if value.trim().is_empty() => bail!("configuration value {name} is missing"),
+        Form::Object if !json.is_object() => {
+            bail!("configuration value {name} must be a JSON object")
+        }
+        Form::Array if !json.is_array() => {
+            bail!("configuration value {name} must be a JSON array")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One line of a `.dev.vars`: quoted with whatever quote the value lacks, so that nothing in it is interpreted.
+fn dev_var(name: &str, value: &str) -> Result<String> {
+    let quote = ['\'', '`'].into_iter().find(|quote| !value.contains(*quote));
+    let quote = quote.with_context(|| format!("{name} holds both ' and `"))?;
+    Ok(format!("{name}={quote}{value}{quote}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(homeserver: Option<&str>, set: &[&str]) -> Result<Config> {
+        let keys = Keys {
+            service_key: "c2Vy".into(),
+            signing_keys: json!({"keys": [{"d": "private"}]}),
+            jwks: json!({"keys": []}),
+            storage_keys: json!({"current": "k1", "keys": {"k1": "a"}}),
+            admin_token: "adm".into(),
+            operator_token: "ops".into(),
+            demo_client_secret: String::new(),
+            matrix_registration_secret: String::new(),
+            matrix_as_token: String::new(),
+            matrix_hs_token: String::new(),
+            matrix_password: String::new(),
+        };
+        let set: Vec<_> = set.iter().map(|pair| (*pair).to_owned()).collect();
+        Config::new(&keys, "http://127.0.0.1:8787", homeserver, "{}", &set)
+    }
+
+    fn names(config: &Config, function: &str) -> Vec<String> {
+        config.of(function).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_secret_goes_to_its_function_alone() {
+        let config = config(None, &[]).unwrap();
+        let readers = |name: &str| {
+            ["gateway", "auth", "identity", "storage", "ops"]
+                .into_iter()
+                .filter(|function| names(&config, function).contains(&name.to_owned()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(readers("SIGNING_KEYS"), ["auth"]);
+        assert_eq!(readers("STORAGE_KEYS"), ["storage"]);
+        assert_eq!(readers("OPERATOR_TOKEN"), ["ops"]);
+        assert_eq!(readers("SERVICE_KEY"), ["auth", "identity", "storage", "ops"]);
+        assert_eq!(names(&config, "gateway"), ["ISSUER"]);
+        assert_eq!(names(&config, "contract").len(), SETTINGS.len());
+    }
+
+    #[test]
+    fn dev_vars_keep_json_as_it_is() {
+        let config = config(Some("http://127.0.0.1:8008"), &[]).unwrap();
+        let text = config.dev_vars("identity").unwrap();
+        let line = text.lines().find(|line| line.starts_with("HOMESERVERS=")).unwrap();
+        let json = line.trim_start_matches("HOMESERVERS='").trim_end_matches('\'');
+        let value: Value = serde_json::from_str(json).unwrap();
+        assert_eq!(value[0]["federation_url"], "http://127.0.0.1:8008");
+        assert_eq!(dev_var("A", "it's").unwrap(), "A=`it's`\n");
+        assert!(dev_var("A", "it's `odd`").is_err());
+    }
+
+    #[test]
+    fn spin_variables_are_lower_case_and_name_the_homeserver() {
+        let without = config(None, &[]).unwrap();
+        let variables = without.spin_variables();
+        assert_eq!(variables["homeserver_origin"], "http://127.0.0.1:1");
+        assert_eq!(variables["homeservers"], "[]");
+        assert!(variables.keys().all(|name| *name == name.to_lowercase()));
+        let with = config(Some("http://127.0.0.1:8008"), &[]).unwrap();
+        assert_eq!(with.spin_variables()["homeserver_origin"], "http://127.0.0.1:8008");
+    }
+
+    #[test]
+    fn set_replaces_and_adds_but_not_with_nonsense() {
+        let config = config(None, &["FEDERATION=open", "extra=1"]);
+        let config = config.unwrap();
+        assert!(config.of("identity").any(|pair| pair == ("FEDERATION", "open")));
+        assert!(config.of("storage").any(|pair| pair == ("EXTRA", "1")));
+        assert!(self::config(None, &["LIMITS=[1]"]).is_err());
+        assert!(self::config(None, &["ISSUER="]).is_err());
+        assert!(self::config(None, &["nothing"]).is_err());
+    }
+}

@@ -1,0 +1,146 @@
+//! Development keys: made once for a data folder, kept in its `keys.json` (mode 0600), never tracked by git.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rsa::rand_core::{OsRng, RngCore};
+use rsa::traits::{PrivateKeyParts, PublicKeyParts};
+use rsa::{BigUint, RsaPrivateKey};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::files;
+
+/// Every secret of one development installation.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Keys {
+    /// Key of the service token: base64 of 32 bytes.
+    pub service_key: String,
+    /// JWKS with private members; the first key signs.
+    pub signing_keys: Value,
+    /// JWKS with the public halves of the same keys.
+    pub jwks: Value,
+    /// Master key ring of storage: `{"current": …, "keys": {id: base64 of 32 bytes}}`.
+    pub storage_keys: Value,
+    /// Administrator's secret.
+    pub admin_token: String,
+    /// Operator's secret: migrations, maintenance, seeding.
+    pub operator_token: String,
+    /// Secret of the demo mini-app's confidential client.
+    pub demo_client_secret: String,
+    /// Shared secret of Synapse's registration endpoint.
+    pub matrix_registration_secret: String,
+    /// What the Application Service proves itself with to Synapse.
+    pub matrix_as_token: String,
+    /// What Synapse proves itself with to the Application Service.
+    pub matrix_hs_token: String,
+    /// Password of the Matrix users alice and bob.
+    pub matrix_password: String,
+}
+
+impl Keys {
+    /// The keys of a data folder; made if there are none yet.
+    pub fn of(data: &Path) -> Result<Self> {
+        let path = data.join("keys.json");
+        if let Some(keys) = files::read_json(&path)? {
+            return Ok(keys);
+        }
+        let keys = Self::make()?;
+        files::write_json(&path, &keys)?;
+        Ok(keys)
+    }
+
+    fn make() -> Result<Self> {
+        let signing = RsaPrivateKey::new(&mut OsRng, 2048).context("cannot make an RSA key")?;
+        let (private, public) = jwks(&signing)?;
+        Ok(Self {
+            service_key: STANDARD.encode(random::<32>()),
+            signing_keys: private,
+            jwks: public,
+            storage_keys: json!({"current": "k1", "keys": {"k1": STANDARD.encode(random::<32>())}}),
+            admin_token: token("adm"),
+            operator_token: token("ops"),
+            demo_client_secret: token("demo"),
+            matrix_registration_secret: token("reg"),
+            matrix_as_token: token("as"),
+            matrix_hs_token: token("hs"),
+            matrix_password: token("pw"),
+        })
+    }
+}
+
+/// 24 random bytes as text, with a prefix that says in a listing what it is.
+fn token(kind: &str) -> String {
+    format!("{kind}_{}", URL_SAFE_NO_PAD.encode(random::<24>()))
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    OsRng.fill_bytes(&mut bytes);
+    bytes
+}
+
+/// The private and the public JWKS of one key (RFC 7517, RFC 7518 6.3); `kid` is its thumbprint (RFC 7638).
+fn jwks(key: &RsaPrivateKey) -> Result<(Value, Value)> {
+    let [p, q] = key.primes() else { anyhow::bail!("an RSA key with other than two primes") };
+    let (dp, dq) = (key.dp().context("no dp")?, key.dq().context("no dq")?);
+    let qi = key.crt_coefficient().context("no qi")?;
+    let (n, e) = (number(key.n()), number(key.e()));
+    let thumbprint = Sha256::digest(format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#));
+    let kid = URL_SAFE_NO_PAD.encode(thumbprint);
+    let public = json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": n, "e": e});
+    let mut private = public.clone();
+    for (name, value) in [("d", key.d()), ("p", p), ("q", q), ("dp", dp), ("dq", dq), ("qi", &qi)] {
+        if let Some(members) = private.as_object_mut() {
+            members.insert(name.into(), number(value).into());
+        }
+    }
+    Ok((json!({"keys": [private]}), json!({"keys": [public]})))
+}
+
+/// Base64url of the big-endian bytes without leading zeros, as JWK wants it.
+fn number(value: &BigUint) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_bytes_be())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_made_once_and_the_public_set_has_no_private_member() {
+        let data = std::env::temp_dir().join(format!("xtask-keys-{}", std::process::id()));
+        let first = Keys::of(&data).unwrap();
+        let again = Keys::of(&data).unwrap();
+        assert_eq!(first.admin_token, again.admin_token);
+        assert_eq!(first.signing_keys, again.signing_keys);
+        let public = first.jwks["keys"][0].as_object().unwrap();
+        let mut members: Vec<_> = public.keys().map(String::as_str).collect();
+        members.sort_unstable();
+        assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use"]);
+        let private = first.signing_keys["keys"][0].as_object().unwrap();
+        for name in ["d", "p", "q", "dp", "dq", "qi"] {
+            assert!(private.contains_key(name), "{name}");
+        }
+        assert_eq!(private["kid"], public["kid"]);
+        assert_eq!(STANDARD.decode(&first.service_key).unwrap().len(), 32);
+        std::fs::remove_dir_all(data).unwrap();
+    }
+
+    #[test]
+    fn the_parts_belong_together() {
+        let key = RsaPrivateKey::new(&mut OsRng, 1024).unwrap();
+        let (private, _) = jwks(&key).unwrap();
+        let member = |name: &str| {
+            let text = private["keys"][0][name].as_str().unwrap();
+            BigUint::from_bytes_be(&URL_SAFE_NO_PAD.decode(text).unwrap())
+        };
+        let one = BigUint::from(1u8);
+        assert_eq!(&member("p") * &member("q"), member("n"));
+        assert_eq!(member("d") % (member("p") - &one), member("dp"));
+        assert_eq!((member("qi") * member("q")) % member("p"), one);
+    }
+}

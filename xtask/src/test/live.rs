@@ -1,0 +1,166 @@
+//! The steps that need a server: the same test files against each runtime, with a Synapse and the contract function.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::Value;
+
+use super::{Kind, Suite};
+use crate::build::Runtime;
+use crate::http;
+use crate::process;
+use crate::progress::Progress;
+use crate::tools;
+use crate::up::state::{self, DataLock};
+use crate::up::{self, UpArgs};
+
+/// The package of black-box tests.
+const PACKAGE: &str = "tmcp-e2e";
+/// The one test binary that wants a server of its own, whose rate buckets never refill.
+const LIMITS: &str = "limits";
+/// Capacities out of the way where limits are not the subject.
+const WIDE_LIMITS: &str = r#"{"scale":1000}"#;
+/// Buckets that never refill: what passes is exactly what they hold.
+const STILL_LIMITS: &str = r#"{"refill":0}"#;
+
+impl Suite<'_> {
+    /// Runs the test binaries of a kind (none: all) against one runtime.
+    pub(super) fn live(&self, runtime: Runtime, kind: Option<Kind>) -> Result<()> {
+        let targets = self.targets()?;
+        let (limits, others): (Vec<_>, Vec<_>) = targets.into_iter().partition(|name| name == LIMITS);
+        let wanted: Vec<_> = others.into_iter().filter(|name| is_wanted(name, kind)).collect();
+        if !wanted.is_empty() {
+            self.served(runtime, "e2e", WIDE_LIMITS, &wanted)?;
+        }
+        if kind != Some(Kind::Contract) && !limits.is_empty() {
+            self.served(runtime, LIMITS, STILL_LIMITS, &limits)?;
+        }
+        Ok(())
+    }
+
+    /// Starts a fresh server, runs some test binaries against it, and ends it.
+    fn served(&self, runtime: Runtime, run: &str, limits: &str, targets: &[String]) -> Result<()> {
+        let mut compile = self.cargo_test(targets);
+        compile.arg("--no-run");
+        self.step("compiling the e2e tests", "test-e2e-compile", &mut compile)?;
+
+        let name = runtime.name();
+        let folder = self.paths.work().join(format!("test-{name}"));
+        let data = folder.join(run);
+        if DataLock::is_held(&data) {
+            bail!("another test run is using {}", data.display());
+        }
+        if data.exists() {
+            fs::remove_dir_all(&data).with_context(|| format!("cannot clear {}", data.display()))?;
+        }
+        let up_file = data.join("up.json");
+        let args = UpArgs {
+            runtime,
+            port: http::free_port()?,
+            with_matrix: true,
+            detach: true,
+            data: Some(data),
+            limits: limits.to_owned(),
+            with_contract: true,
+            set: Vec::new(),
+            up_file: Some(up_file.clone()),
+        };
+        let mut plan = up::prepare(self.paths, &args, self.progress)?;
+        plan.owner = Some(std::process::id());
+        up::start_detached(&plan, self.progress)?;
+        let served = Served { up_file: up_file.clone(), progress: self.progress };
+
+        let mut command = self.cargo_test(targets);
+        command.args(["--no-fail-fast", "--", "--test-threads=4"]);
+        command.env("TMCP_UP", &up_file);
+        if run == LIMITS {
+            command.env("TMCP_LIMITS_RUN", "1");
+        }
+        let result = self.step(&format!("{run} tests on {name}"), &format!("test-{run}-{name}"), &mut command);
+        drop(served);
+        result.map_err(|error| anyhow!("{error:#}; the server's logs: {}", plan.logs().display()))
+    }
+
+    fn cargo_test(&self, targets: &[String]) -> Command {
+        let mut command = tools::cargo(self.paths);
+        command.args(["test", "--package", PACKAGE]);
+        for target in targets {
+            command.args(["--test", target]);
+        }
+        command
+    }
+
+    /// The names of the package's test binaries.
+    fn targets(&self) -> Result<Vec<String>> {
+        let mut command = tools::cargo(self.paths);
+        command.args(["metadata", "--no-deps", "--format-version", "1"]);
+        let text = process::output(&mut command).context("cargo metadata failed: run it to see why")?;
+        Ok(test_targets(&serde_json::from_str(&text)?))
+    }
+}
+
+/// A server that a test run started: ended when the run is over, however it ends.
+struct Served<'a> {
+    up_file: PathBuf,
+    progress: &'a Progress,
+}
+
+impl Drop for Served<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = up::down::end(&self.up_file, self.progress) {
+            eprintln!("error: {error:#}");
+            state::forget(&self.up_file);
+        }
+    }
+}
+
+fn is_wanted(target: &str, kind: Option<Kind>) -> bool {
+    let contract = target.starts_with("contract");
+    match kind {
+        None => true,
+        Some(Kind::Contract) => contract,
+        Some(Kind::E2e) => !contract,
+        Some(Kind::Unit) => false,
+    }
+}
+
+fn test_targets(metadata: &Value) -> Vec<String> {
+    let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    list(metadata, "packages")
+        .iter()
+        .filter(|package| text(package, "name").as_deref() == Some(PACKAGE))
+        .flat_map(|package| list(package, "targets"))
+        .filter(|target| list(target, "kind").iter().any(|kind| kind == "test"))
+        .filter_map(|target| text(&target, "name"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn contract_tests_are_their_own_kind() {
+        assert!(is_wanted("contract", Some(Kind::Contract)));
+        assert!(!is_wanted("contract", Some(Kind::E2e)));
+        assert!(is_wanted("storage", Some(Kind::E2e)));
+        assert!(is_wanted("contract_sql", None));
+    }
+
+    #[test]
+    fn test_binaries_come_from_cargo() {
+        let metadata = json!({"packages": [
+            {"name": "other", "targets": [{"kind": ["test"], "name": "no"}]},
+            {"name": PACKAGE, "targets": [
+                {"kind": ["lib"], "name": "tmcp_e2e"},
+                {"kind": ["test"], "name": "storage"},
+                {"kind": ["test"], "name": "limits"},
+            ]},
+        ]});
+        assert_eq!(test_targets(&metadata), ["storage", "limits"]);
+    }
+}

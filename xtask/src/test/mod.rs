@@ -1,0 +1,89 @@
+//! `cargo xtask test`: the whole suite, or one kind of it. `.ci/run` calls it.
+//!
+//! Order: what is cheap and fails often comes first. The first failure ends the run.
+
+mod checks;
+mod live;
+
+use std::process::Command;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::build::Runtimes;
+use crate::interrupt;
+use crate::log;
+use crate::paths::Paths;
+use crate::process;
+use crate::progress::{Progress, seconds};
+
+/// Options of `test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// One kind of test [default: all, with the checks].
+    #[arg(value_enum)]
+    pub kind: Option<Kind>,
+    /// The platforms to test on.
+    #[arg(long, value_enum, default_value = "all")]
+    pub runtime: Runtimes,
+}
+
+/// A kind of test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Everything that runs on the host alone.
+    Unit,
+    /// The port contracts: on the host, and inside each runtime.
+    Contract,
+    /// Over HTTP, against each runtime with a Synapse.
+    E2e,
+}
+
+/// Runs the chosen kinds, and says how long each step took.
+pub fn run(paths: &Paths, args: &TestArgs) -> Result<()> {
+    let progress = Progress::new();
+    let suite = Suite { paths, progress: &progress };
+    match args.kind {
+        None => {
+            suite.format()?;
+            suite.clippy_host()?;
+            suite.unit()?;
+            suite.clippy_workers()?;
+            suite.clippy_spin()?;
+        }
+        Some(Kind::Unit) => suite.unit()?,
+        Some(Kind::Contract) => suite.contract_on_host()?,
+        Some(Kind::E2e) => {}
+    }
+    if args.kind != Some(Kind::Unit) {
+        for runtime in args.runtime.list() {
+            suite.live(*runtime, args.kind)?;
+        }
+    }
+    progress.say(&format!("all passed in {}", seconds(progress.elapsed())));
+    Ok(())
+}
+
+/// What every step needs.
+struct Suite<'a> {
+    paths: &'a Paths,
+    progress: &'a Progress,
+}
+
+impl Suite<'_> {
+    /// Runs one step; when it fails, the end of its log is shown before the error that names the log.
+    fn step(&self, name: &str, file: &str, command: &mut Command) -> Result<()> {
+        let path = self.paths.log(file);
+        let step = self.progress.step(name);
+        let result = process::run(&step, command, &path);
+        match &result {
+            Ok(()) => step.done(),
+            Err(_) => {
+                drop(step);
+                let shown = if interrupt::stop_wanted() { 0 } else { 60 };
+                log::last_lines(&path, shown).iter().for_each(|line| eprintln!("  | {line}"));
+            }
+        }
+        result.map_err(|error| error.context(format!("{name} failed")))
+    }
+}
