@@ -35,6 +35,8 @@ pub enum Form {
     Object,
     /// A JSON array.
     Array,
+    /// Anything, or nothing: the function has a default. Set by `--set` alone.
+    Optional,
 }
 
 /// Which function gets what. The gateway needs nothing but the public origin; the contract function, which is never
@@ -51,6 +53,10 @@ pub const SETTINGS: &[Setting] = &[
     plain("FEDERATION", &["identity"], Form::Text),
     secret("STORAGE_KEYS", &["storage"], Form::Object),
     secret("OPERATOR_TOKEN", &["ops"], Form::Text),
+    plain("ACCESS_TOKEN_SECONDS", &["auth"], Form::Optional),
+    plain("INLINE_BYTES", &["storage"], Form::Optional),
+    plain("QUOTA_BYTES", &["storage"], Form::Optional),
+    plain("QUOTA_KEYS", &["storage"], Form::Optional),
 ];
 
 /// The Spin variable that `allowed_outbound_hosts` names: the origin of the configured homeserver.
@@ -192,7 +198,8 @@ mod tests {
         assert_eq!(readers("OPERATOR_TOKEN"), ["ops"]);
         assert_eq!(readers("SERVICE_KEY"), ["auth", "identity", "storage", "ops"]);
         assert_eq!(names(&config, "gateway"), ["ISSUER"]);
-        assert_eq!(names(&config, "contract").len(), SETTINGS.len());
+        let always = SETTINGS.iter().filter(|setting| setting.form != Form::Optional).count();
+        assert_eq!(names(&config, "contract").len(), always);
     }
 
     #[test]

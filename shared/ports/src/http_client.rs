@@ -59,6 +59,16 @@ pub struct OutboundResponse {
     pub body: Bytes,
 }
 
+impl Trust {
+    /// What of a response may be used: an untrusted party's redirect is refused, since it could lead anywhere.
+    pub fn judge(self, response: OutboundResponse) -> Result<OutboundResponse, HttpError> {
+        match self {
+            Trust::Untrusted if (300..400).contains(&response.status) => Err(crate::guard::Refused::Redirect.into()),
+            _ => Ok(response),
+        }
+    }
+}
+
 /// Why nothing came back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
@@ -80,4 +90,22 @@ pub enum HttpError {
 pub trait HttpClient: Send + Sync {
     /// Sends a request and reads the whole response.
     fn send(&self, trust: Trust, request: OutboundRequest) -> impl Future<Output = Result<OutboundResponse, HttpError>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::Refused;
+
+    #[test]
+    fn only_an_untrusted_redirect_is_refused() {
+        let answer = |status| OutboundResponse { status, body: Bytes::new() };
+        for status in [301, 302, 303, 307, 308, 399] {
+            assert_eq!(Trust::Untrusted.judge(answer(status)).err(), Some(HttpError::Refused(Refused::Redirect)), "{status}");
+            assert!(Trust::Configured.judge(answer(status)).is_ok(), "{status}");
+        }
+        for status in [200, 299, 400, 404, 500] {
+            assert!(Trust::Untrusted.judge(answer(status)).is_ok(), "{status}");
+        }
+    }
 }

@@ -183,9 +183,6 @@ impl HttpClient for WasiClient {
             check_untrusted(&request.url, &self.own_host)?;
         }
         let response = exchange(&request)?;
-        if trust == Trust::Untrusted && (300..400).contains(&response.status) {
-            return Err(Refused::Redirect.into());
-        }
-        Ok(response)
+        trust.judge(response)
     }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use tmcp_ports::guard::{Refused, check_untrusted};
+use tmcp_ports::guard::check_untrusted;
 use tmcp_ports::{HttpClient, HttpError, OutboundRequest, OutboundResponse, ServiceError, Services, Trust};
 use tmcp_protocol::routes::Function;
 
@@ -37,10 +37,7 @@ impl HttpClient for Recorded {
         let found = lock(&self.answers).get(&format!("{} {}", request.method, request.url)).cloned();
         lock(&self.seen).push(request);
         let (status, body) = found.ok_or_else(|| HttpError::Unreachable("nothing recorded".to_owned()))?;
-        if trust == Trust::Untrusted && (300..400).contains(&status) {
-            return Err(Refused::Redirect.into());
-        }
-        Ok(OutboundResponse { status, body: Bytes::from(body) })
+        trust.judge(OutboundResponse { status, body: Bytes::from(body) })
     }
 }
 

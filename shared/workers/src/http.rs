@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::time::Duration;
 use tmcp_http::Address;
 use tmcp_http::group::Service;
-use tmcp_ports::guard::{Refused, check_untrusted};
+use tmcp_ports::guard::check_untrusted;
 use tmcp_ports::{Config, HttpClient, HttpError, OutboundRequest, OutboundResponse, Trust};
 use worker::send::SendFuture;
 use worker::wasm_bindgen::JsValue;
@@ -104,9 +104,6 @@ impl HttpClient for FetchClient {
             check_untrusted(&request.url, &self.own_host)?;
         }
         let response = SendFuture::new(exchange(request)).await?;
-        if trust == Trust::Untrusted && (300..400).contains(&response.status) {
-            return Err(Refused::Redirect.into());
-        }
-        Ok(response)
+        trust.judge(response)
     }
 }

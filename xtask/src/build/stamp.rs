@@ -1,7 +1,10 @@
-//! Whether a Worker's build output is what its sources would give: a digest of everything that goes into it.
+//! Whether a Worker's bundle is what its compiled module would give: a digest of everything that goes into it.
+//!
+//! Cargo decides whether a module must be compiled again; what follows it (wasm-bindgen, half a minute of wasm-opt, esbuild)
+//! is skipped for a module that came out as before.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -9,47 +12,25 @@ use sha2::{Digest, Sha256};
 use crate::functions::Function;
 use crate::paths::Paths;
 use crate::tools::cargo_tools::{WASM_BINDGEN, WORKER_BUILD};
+use crate::tools::rust::WORKERS_TARGET;
 
-/// A digest over the workspace's manifests, the shared crates, the function itself and the tools' versions.
+/// A digest over the compiled module, the function's manifest (it may configure wasm-opt) and the tools' versions.
 pub fn of(paths: &Paths, function: &Function) -> Result<String> {
-    let mut files: Vec<PathBuf> =
-        ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "rust-toolchain.toml", "xtask/npm/package-lock.json"]
-            .iter()
-            .map(|name| paths.root.join(name))
-            .collect();
-    for folder in ["shared", "migrations", function.dir] {
-        collect(&paths.root.join(folder), &mut files)?;
-    }
-    files.sort();
     let mut hash = Sha256::new();
     hash.update(format!("{} {}\n", WORKER_BUILD.version, WASM_BINDGEN.version));
-    for file in files.iter().filter(|file| file.is_file()) {
-        let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        hash.update(file.strip_prefix(&paths.root).unwrap_or(file).to_string_lossy().as_bytes());
-        hash.update([0]);
+    let manifest = paths.root.join(function.dir).join("Cargo.toml");
+    for file in [paths.root.join("xtask/npm/package-lock.json"), manifest, compiled(paths, function)] {
+        let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
         hash.update(bytes.len().to_le_bytes());
         hash.update(bytes);
     }
     Ok(format!("{:x}", hash.finalize()))
 }
 
-/// Adds the files of a source folder; build output and dependencies are no sources.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with('.') || ["build", "target", "node_modules"].contains(&name.as_ref()) {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            collect(&entry.path(), files)?;
-        } else {
-            files.push(entry.path());
-        }
-    }
-    Ok(())
+/// What cargo made of a function.
+fn compiled(paths: &Paths, function: &Function) -> PathBuf {
+    let name = function.package.replace('-', "_");
+    paths.cargo_target.join(WORKERS_TARGET).join("release").join(name).with_extension("wasm")
 }
 
 #[cfg(test)]
@@ -58,7 +39,7 @@ mod tests {
     use crate::functions::FUNCTIONS;
 
     #[test]
-    fn it_follows_sources_and_nothing_else() {
+    fn it_follows_the_compiled_module_and_the_manifest() {
         let root = std::env::temp_dir().join(format!("xtask-stamp-{}", std::process::id()));
         let paths = Paths { root: root.clone(), cache: root.join("c"), cargo_target: root.join("t") };
         let function = FUNCTIONS.iter().find(|function| function.name == "auth").unwrap();
@@ -67,13 +48,14 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         };
-        write("functions/auth/src/lib.rs", "a");
-        write("shared/http/src/lib.rs", "b");
+        write("xtask/npm/package-lock.json", "{}");
+        write("functions/auth/Cargo.toml", "[package]");
+        assert!(of(&paths, function).is_err());
+        write("t/wasm32-unknown-unknown/release/tmcp_auth.wasm", "module");
         let first = of(&paths, function).unwrap();
-        write("functions/auth/build/index.js", "output");
-        write("functions/storage/src/lib.rs", "another function");
+        write("functions/auth/src/lib.rs", "// a comment");
         assert_eq!(of(&paths, function).unwrap(), first);
-        write("shared/http/src/lib.rs", "changed");
+        write("t/wasm32-unknown-unknown/release/tmcp_auth.wasm", "another module");
         assert_ne!(of(&paths, function).unwrap(), first);
         fs::remove_dir_all(root).unwrap();
     }

@@ -14,23 +14,25 @@ use crate::progress::Progress;
 use crate::tools::cargo_tools::{WASM_BINDGEN, WORKER_BUILD};
 use crate::tools::{self, npm::Npm, rust};
 
-/// Builds those of the functions whose sources changed since their last build.
+/// Compiles all of the functions, then bundles those whose module came out other than at their last build.
 pub fn build(paths: &Paths, progress: &Progress, functions: &[&'static Function]) -> Result<()> {
+    if functions.is_empty() {
+        return Ok(());
+    }
+    // All at once, so that cargo can use every core; worker-build, which also calls cargo, then finds that work done.
+    let step = progress.step(format!("compiling {} for Workers", names(functions)));
+    process::run(&step, &mut compile(paths, functions), &paths.log("compile-workers"))
+        .context("failed to compile for Workers")?;
+    step.done();
     let stale: Vec<_> = functions.iter().copied().filter(|function| !is_fresh(paths, function)).collect();
     if stale.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = stale.iter().map(|function| function.name).collect();
-    let names = names.join(", ");
+    let step = progress.step(format!("bundling and optimising {} for Workers", names(&stale)));
     let before = stamps(paths, &stale)?;
-    // All at once first, so that cargo can use every core; worker-build then finds the work done.
-    let step = progress.step(format!("compiling {names} for Workers"));
-    process::run(&step, &mut compile(paths, &stale), &paths.log("compile-workers")).context("failed to compile for Workers")?;
-    step.done();
-    let step = progress.step(format!("bundling and optimising {names} for Workers"));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    process::run_all(&step, stale.iter().map(|function| bundle(paths, function, &stale)).collect(), cores)?;
-    // Sources that were changed meanwhile may or may not be in the build: then it has no stamp.
+    process::run_all(&step, stale.iter().map(|function| bundle(paths, function, functions)).collect(), cores)?;
+    // A module that was compiled anew meanwhile may or may not be in the bundle: then it has no stamp.
     for ((function, before), after) in stale.iter().zip(before).zip(stamps(paths, &stale)?) {
         if before == after {
             fs::write(stamp_file(paths, function), after)?;
@@ -38,6 +40,10 @@ pub fn build(paths: &Paths, progress: &Progress, functions: &[&'static Function]
     }
     step.done();
     Ok(())
+}
+
+fn names(functions: &[&Function]) -> String {
+    functions.iter().map(|function| function.name).collect::<Vec<_>>().join(", ")
 }
 
 /// The built module of a function, without its JavaScript.

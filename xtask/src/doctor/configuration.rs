@@ -45,16 +45,21 @@ fn spin_manifest(paths: &Paths) -> Finding {
         Err(problem) => return Finding::Missing(format!("spin.toml: {problem}")),
     };
     let variables = table.get("variables").and_then(Value::as_table);
+    let declared = |name: &str| variables.and_then(|variables| variables.get(name));
+    let missing: Vec<_> =
+        SETTINGS.iter().map(|setting| setting.name.to_lowercase()).filter(|name| declared(name).is_none()).collect();
+    if !missing.is_empty() {
+        return Finding::Missing(format!("spin.toml declares no variable {}: add it", missing.join(", ")));
+    }
     for setting in SETTINGS {
         let name = setting.name.to_lowercase();
-        match variables.and_then(|variables| variables.get(&name)) {
-            None => return Finding::Missing(format!("spin.toml declares no variable {name}: add it")),
+        match declared(&name) {
             Some(declared) if setting.secret && declared.get("default").is_some() => {
                 return Finding::Missing(format!(
                     "spin.toml gives the secret {name} a value: write `{name} = {{ required = true, secret = true }}`"
                 ));
             }
-            Some(_) => {}
+            _ => {}
         }
     }
     Finding::Ok("spin.toml".into())

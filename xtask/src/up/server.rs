@@ -96,7 +96,7 @@ fn clients(base_url: &str, secret: &str) -> Vec<Value> {
         json!({"client_id": DEMO_BACKEND, "app_id": DEMO_CLIENT, "name": "Demo backend",
             "kind": "confidential", "client_secret": secret, "scopes": scopes, "origins": [],
             "host": false}),
-        json!({"client_id": HOST_CLIENT, "app_id": HOST_CLIENT, "name": "Tween for the web",
+        json!({"client_id": HOST_CLIENT, "app_id": "ma_tween", "name": "Tween for the web",
             "kind": "public", "scopes": [], "origins": [base_url], "host": true}),
     ]
 }

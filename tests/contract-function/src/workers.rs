@@ -1,0 +1,17 @@
+//! The entry on Cloudflare Workers.
+
+use tmcp_http::group::Service;
+use tmcp_workers::WorkersPlatform;
+use worker::{Context, Env, HttpRequest, event};
+
+thread_local! {
+    static SERVICE: Service<WorkersPlatform> = crate::routes().build();
+}
+
+#[event(fetch)]
+async fn fetch(request: HttpRequest, env: Env, context: Context) -> worker::Result<http::Response<axum::body::Body>> {
+    Ok(tmcp_workers::serve(SERVICE.with(Clone::clone), request, &env, context).await)
+}
+
+use worker::wasm_bindgen;
+tmcp_workers::entity_class!(CounterEntity, tmcp_contract::counter::Counter);
