@@ -46,7 +46,6 @@ pub const SETTINGS: &[Setting] = &[
     secret("SERVICE_KEY", ALL, Form::Text),
     plain("JWKS", ALL, Form::Object),
     plain("LIMITS", ALL, Form::Object),
-    plain("HOST_CLIENTS", ALL, Form::Array),
     secret("SIGNING_KEYS", &["auth"], Form::Object),
     secret("ADMIN_TOKEN", &["auth"], Form::Text),
     plain("HOMESERVERS", &["identity"], Form::Array),
@@ -84,13 +83,11 @@ impl Config {
             .map(|url| json!({"server_name": "localhost", "client_url": url, "federation_url": url}))
             .into_iter()
             .collect();
-        let host_clients = json!([{"client_id": "tween_web", "origins": [base_url]}]);
         let pairs = [
             ("ISSUER", base_url.to_owned()),
             ("SERVICE_KEY", keys.service_key.clone()),
             ("JWKS", keys.jwks.to_string()),
             ("LIMITS", limits.to_owned()),
-            ("HOST_CLIENTS", host_clients.to_string()),
             ("SIGNING_KEYS", keys.signing_keys.to_string()),
             ("ADMIN_TOKEN", keys.admin_token.clone()),
             ("HOMESERVERS", Value::from(homeservers).to_string()),

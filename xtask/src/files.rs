@@ -24,6 +24,15 @@ pub fn write_private(path: &Path, contents: &[u8]) -> Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Copies a built file, whole or not at all: a running host may be reading the old one.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    make_parent(to)?;
+    let staged = to.with_extension("new");
+    fs::copy(from, &staged)
+        .and_then(|_| fs::rename(&staged, to))
+        .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
+}
+
 /// Writes readable JSON as a private file.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_vec_pretty(value)?;

@@ -60,7 +60,7 @@ impl Runtimes {
 /// Installs what building for a runtime needs, and no more.
 pub fn ensure_tools(paths: &Paths, progress: &Progress, runtime: Runtime) -> Result<()> {
     tools::require("rustc", "install Rust with rustup")?;
-    let _lock = tools::lock(paths, progress)?;
+    let _lock = tools::install_lock(paths, progress)?;
     match runtime {
         Runtime::Workers => {
             rust::ensure_target(paths, progress, rust::WORKERS_TARGET)?;
@@ -86,6 +86,7 @@ pub fn ensure_target(paths: &Paths, progress: &Progress, runtime: Runtime) -> Re
 /// Builds some functions for one runtime, with its tools in place.
 pub fn build(paths: &Paths, progress: &Progress, runtime: Runtime, functions: &[&'static Function]) -> Result<()> {
     ensure_tools(paths, progress, runtime)?;
+    let _lock = tools::build_lock(paths, progress)?;
     match runtime {
         Runtime::Workers => build_workers(paths, progress, functions),
         Runtime::Spin => build_spin(paths, progress, functions),

@@ -1,7 +1,5 @@
 //! Spin components: one cargo call for all of them, then a copy under the name that `spin.toml` uses.
 
-use std::fs;
-
 use anyhow::{Context, Result};
 
 use crate::files;
@@ -28,12 +26,7 @@ pub fn build(paths: &Paths, progress: &Progress, functions: &[&'static Function]
     let built = paths.cargo_target.join(rust::SPIN_TARGET).join("release");
     for function in functions {
         let from = built.join(function.package.replace('-', "_")).with_extension("wasm");
-        let bytes = fs::read(&from).with_context(|| format!("cargo left no {}: is the crate a cdylib?", from.display()))?;
-        let to = paths.spin_module(function.name);
-        files::make_parent(&to)?;
-        // Whole or not at all: a running host may be reading it.
-        let staged = to.with_extension("wasm.new");
-        fs::write(&staged, bytes).and_then(|()| fs::rename(&staged, &to))?;
+        files::copy(&from, &paths.spin_module(function.name)).with_context(|| format!("is {} a cdylib?", function.package))?;
     }
     step.done();
     Ok(())

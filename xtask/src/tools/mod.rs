@@ -7,6 +7,7 @@ pub mod rust;
 pub mod spin;
 
 use std::fs::{File, TryLockError};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -16,20 +17,28 @@ use crate::paths::Paths;
 use crate::process;
 use crate::progress::Progress;
 
-/// Held while installing, so that two xtask runs do not install at once. Released when dropped.
-pub struct InstallLock {
+/// Held while something in the cache folder changes that all clones share. Released when dropped.
+pub struct CacheLock {
     _file: File,
 }
 
-/// Waits for the install lock.
-pub fn lock(paths: &Paths, progress: &Progress) -> Result<InstallLock> {
-    let path = paths.tools().join("install.lock");
-    files::make_parent(&path)?;
-    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+/// Waits until no other xtask installs tools.
+pub fn install_lock(paths: &Paths, progress: &Progress) -> Result<CacheLock> {
+    lock(&paths.tools().join("install.lock"), "installs tools", progress)
+}
+
+/// Waits until no other xtask builds: the modules of all clones come out under the same names.
+pub fn build_lock(paths: &Paths, progress: &Progress) -> Result<CacheLock> {
+    lock(&paths.cargo_target.join("xtask-build.lock"), "builds", progress)
+}
+
+fn lock(path: &Path, doing: &str, progress: &Progress) -> Result<CacheLock> {
+    files::make_parent(path)?;
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let step = progress.step("waiting for another xtask that installs tools");
+            let step = progress.step(format!("waiting for another xtask that {doing}"));
             while let Err(TryLockError::WouldBlock) = file.try_lock() {
                 if crate::interrupt::stop_wanted() {
                     bail!("interrupted");
@@ -39,9 +48,9 @@ pub fn lock(paths: &Paths, progress: &Progress) -> Result<InstallLock> {
             }
             step.done();
         }
-        Err(TryLockError::Error(error)) => return Err(error).context("cannot lock the tools folder"),
+        Err(TryLockError::Error(error)) => return Err(error).context("cannot lock the cache folder"),
     }
-    Ok(InstallLock { _file: file })
+    Ok(CacheLock { _file: file })
 }
 
 /// Fails with what to do when a program is not on PATH.

@@ -5,10 +5,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::files;
 use crate::paths::Paths;
 use crate::process;
 use crate::progress::Progress;
 use crate::tools;
+
+/// The profile of the test host: without optimisation it compiles components too slowly.
+const PROFILE: &str = "tool";
 
 /// A program that understands `up --from … --listen …`.
 pub enum SpinProgram {
@@ -33,12 +37,16 @@ impl SpinProgram {
         if let Self::Spin { path, .. } = self {
             return Ok(path);
         }
+        let _lock = tools::build_lock(paths, progress)?;
         let step = progress.step("building the Spin test host (no spin 3.x or 4.x on PATH)");
         let mut build = tools::cargo(paths);
-        build.args(["build", "--package", "tmcp-spin-host"]);
+        build.args(["build", "--profile", PROFILE, "--package", "tmcp-spin-host"]);
         process::run(&step, &mut build, &paths.log("build-spin-host")).context("failed to build tests/spin-host")?;
+        // A copy of this clone's own: another clone builds under the same name.
+        let host = paths.root.join("target/spin/spin-host");
+        files::copy(&paths.cargo_target.join(PROFILE).join("spin-host"), &host)?;
         step.done();
-        Ok(paths.cargo_target.join("debug/spin-host"))
+        Ok(host)
     }
 }
 

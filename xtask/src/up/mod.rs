@@ -100,7 +100,7 @@ pub fn prepare(paths: &Paths, args: &UpArgs, progress: &Progress) -> Result<Plan
         bail!("{}", server::port_taken(args.port));
     }
     if args.with_matrix {
-        let _lock = tools::lock(paths, progress)?;
+        let _lock = tools::install_lock(paths, progress)?;
         python::ensure(paths, progress)?;
     }
     let functions: Vec<_> = functions::all(args.with_contract).collect();
