@@ -31,7 +31,9 @@ impl World {
             http::Response::builder().status(status).body(Bytes::from(answer.to_string())).unwrap()
         });
         let world = Self { client: Client::new(crate::routes(), &platform), platform };
-        for (id, app, kind) in [("ma_a", "ma_a", "public"), ("ma_a_backend", "ma_a", "confidential"), ("ma_b_backend", "ma_b", "confidential")] {
+        for (id, app, kind) in
+            [("ma_a", "ma_a", "public"), ("ma_a_backend", "ma_a", "confidential"), ("ma_b_backend", "ma_b", "confidential")]
+        {
             let secret = if kind == "confidential" { json!(SECRET) } else { Json::Null };
             let scopes = ["user:read", "storage:read", "storage:write", "wallet:balance"];
             let body = json!({
@@ -135,7 +137,10 @@ async fn refusals_of_the_exchange() {
     }
     assert_eq!(world.exchange(&weak, "&scope=storage:read").await.status, 200);
     let consent = world.exchange(&token, "&scope=storage:read%20wallet:balance").await.body;
-    assert_eq!((&consent["consent_required_scopes"], &consent["pre_approved_scopes"]), (&json!(["wallet:balance"]), &json!(["storage:read"])));
+    assert_eq!(
+        (&consent["consent_required_scopes"], &consent["pre_approved_scopes"]),
+        (&json!(["wallet:balance"]), &json!(["storage:read"]))
+    );
 }
 
 #[tokio::test]
@@ -215,7 +220,9 @@ async fn refresh_tokens_and_families_end() {
 async fn a_refresh_cannot_ask_for_more() {
     let world = World::new(WIDE).await;
     let issued = world.exchange("alice", "&scope=storage:read").await;
-    let form = |scope: &str| format!("grant_type=refresh_token&client_id=ma_a&scope={scope}&refresh_token={}", text(&issued, "refresh_token"));
+    let form = |scope: &str| {
+        format!("grant_type=refresh_token&client_id=ma_a&scope={scope}&refresh_token={}", text(&issued, "refresh_token"))
+    };
     assert_eq!(world.client.form("/oauth2/token", &form("storage:write")).await.code(), "invalid_scope");
     assert_eq!(world.client.form("/oauth2/token", &form("storage:read")).await.status, 200);
 }

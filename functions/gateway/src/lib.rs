@@ -23,7 +23,9 @@ fn binding_for(env: &Env, path: &str) -> String {
     }
     let extra = env.var("EXTRA_ROUTES").map(|value| value.to_string()).unwrap_or_default();
     match extra.split_once('=') {
-        Some((prefix, binding)) if prefix.len() > 1 && path.starts_with(prefix) && !path.starts_with("/internal") => binding.to_owned(),
+        Some((prefix, binding)) if prefix.len() > 1 && path.starts_with(prefix) && !path.starts_with("/internal") => {
+            binding.to_owned()
+        }
         _ => Function::Ops.binding().to_owned(),
     }
 }

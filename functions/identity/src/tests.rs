@@ -113,12 +113,27 @@ async fn open_federation_asks_only_public_places() {
     let (platform, client) = world();
     platform.set("FEDERATION", "open");
     let recorded = platform.recorded();
-    recorded.answer("GET", "https://open.example.org/.well-known/matrix/client", 200, r#"{"m.homeserver":{"base_url":"https://hs.open.example.org"}}"#);
+    recorded.answer(
+        "GET",
+        "https://open.example.org/.well-known/matrix/client",
+        200,
+        r#"{"m.homeserver":{"base_url":"https://hs.open.example.org"}}"#,
+    );
     recorded.answer("GET", "https://open.example.org/.well-known/matrix/server", 404, "{}");
-    recorded.answer("GET", "https://hs.open.example.org/_matrix/client/v3/account/whoami", 200, r#"{"user_id":"@carol:open.example.org","device_id":"D"}"#);
+    recorded.answer(
+        "GET",
+        "https://hs.open.example.org/_matrix/client/v3/account/whoami",
+        200,
+        r#"{"user_id":"@carol:open.example.org","device_id":"D"}"#,
+    );
     let answer = verify(&client, by_token("@carol:open.example.org")).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    recorded.answer("GET", "https://evil.example.org/.well-known/matrix/client", 200, r#"{"m.homeserver":{"base_url":"https://169.254.169.254"}}"#);
+    recorded.answer(
+        "GET",
+        "https://evil.example.org/.well-known/matrix/client",
+        200,
+        r#"{"m.homeserver":{"base_url":"https://169.254.169.254"}}"#,
+    );
     recorded.answer("GET", "https://evil.example.org/.well-known/matrix/server", 404, "{}");
     for id in ["@x:evil.example.org", "@x:127.0.0.1", "@x:localhost", "@x:[::1]", "@x:identity.spin.internal"] {
         assert_eq!(verify(&client, by_token(id)).await.status, 401, "{id}");

@@ -35,11 +35,9 @@ async fn find(sql: &impl Sql, id: &str) -> Result<Option<Found>, SqlError> {
 }
 
 async fn values(sql: &impl Sql, id: &impl Fn(&str) -> String) -> Result<(), Broken> {
-    for (name, n, note) in [
-        ("max", MAX_INTEGER, Some("é \u{1F600} \"quoted\"")),
-        ("min", -MAX_INTEGER, None),
-        ("zero", 0, Some("")),
-    ] {
+    for (name, n, note) in
+        [("max", MAX_INTEGER, Some("é \u{1F600} \"quoted\"")), ("min", -MAX_INTEGER, None), ("zero", 0, Some(""))]
+    {
         sql.query(stmt!(INSERT, id(name), n, note)).await?;
         let found = find(sql, &id(name)).await?;
         let expected = Found { n, note: note.map(str::to_owned), version: 1 };

@@ -115,8 +115,8 @@ pub struct Route {
     pub access: Access,
     /// The caller's token needs one of these scopes; none are needed where it is empty.
     pub scopes: &'static [Scope],
-    /// The bucket that a request draws from.
-    pub limit: LimitClass,
+    /// The bucket that a request draws from; none for what has to answer when nothing else does.
+    pub limit: Option<LimitClass>,
     /// The body.
     pub body: Body,
     /// The form of its errors.
@@ -129,6 +129,15 @@ const SMALL: usize = 16 * 1024;
 /// A value of 1 MiB may take six times as much as JSON, when every byte is escaped.
 const VALUE: usize = 6 * 1_048_576 + SMALL;
 
+macro_rules! limit {
+    (None) => {
+        None
+    };
+    ($class:ident) => {
+        Some(LimitClass::$class)
+    };
+}
+
 macro_rules! routes {
     ($($name:ident: $method:ident $path:literal, $function:ident, $access:expr, [$($scope:ident)*], $limit:ident, $body:expr, $errors:ident, $summary:literal;)*) => {
         $(
@@ -139,7 +148,7 @@ macro_rules! routes {
                 function: Function::$function,
                 access: $access,
                 scopes: &[$(Scope::$scope,)*],
-                limit: LimitClass::$limit,
+                limit: limit!($limit),
                 body: $body,
                 errors: ErrorForm::$errors,
                 summary: $summary,
@@ -172,20 +181,20 @@ routes! {
     STORAGE_PUT: Put "/api/v1/storage/{key}", Storage, TEP, [StorageWrite], Storage, Body::Json(VALUE), Tmcp, "Set a value";
     STORAGE_DELETE: Delete "/api/v1/storage/{key}", Storage, TEP, [StorageWrite], Storage, Body::None, Tmcp, "Delete a value";
 
-    HEALTH: Get "/ops/health", Ops, Access::Public, [], Address, Body::None, Tmcp, "Whether the process answers";
-    READY: Get "/ops/ready", Ops, Access::Public, [], Address, Body::None, Tmcp, "Whether the parts it depends on answer";
+    HEALTH: Get "/ops/health", Ops, Access::Public, [], None, Body::None, Tmcp, "Whether the process answers";
+    READY: Get "/ops/ready", Ops, Access::Public, [], None, Body::None, Tmcp, "Whether the parts it depends on answer";
     MIGRATE: Post "/ops/migrate", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Apply migrations (Spin; on Workers wrangler does)";
     MAINTENANCE: Post "/ops/maintenance", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Run periodic work of every function";
     REGISTER_CLIENT: Post "/ops/clients", Ops, Access::Operator, [], Address, Body::Json(SMALL), Tmcp, "Register or change an OAuth client";
 
-    INTERNAL_VERIFY: Post "/internal/verify", Identity, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Verify Matrix credentials and find or create the user";
-    INTERNAL_CLIENTS: Post "/internal/clients", Auth, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Register or change an OAuth client";
-    INTERNAL_ORIGINS: Post "/internal/origins", Auth, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Which browser origins may call, for CORS";
-    INTERNAL_ERASE: Post "/internal/erase", Storage, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Erase everything of a user, or of a user and app";
-    INTERNAL_KEYS: Post "/internal/keys", Storage, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Count stored values per master key";
-    INTERNAL_MAINTAIN_AUTH: Post "/internal/maintain/auth", Auth, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Periodic work of auth";
-    INTERNAL_MAINTAIN_IDENTITY: Post "/internal/maintain/identity", Identity, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Periodic work of identity";
-    INTERNAL_MAINTAIN_STORAGE: Post "/internal/maintain/storage", Storage, Access::Service, [], Address, Body::Json(SMALL), Tmcp, "Periodic work of storage";
+    INTERNAL_VERIFY: Post "/internal/verify", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Verify Matrix credentials and find or create the user";
+    INTERNAL_CLIENTS: Post "/internal/clients", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Register or change an OAuth client";
+    INTERNAL_ORIGINS: Post "/internal/origins", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Which browser origins may call, for CORS";
+    INTERNAL_ERASE: Post "/internal/erase", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Erase everything of a user, or of a user and app";
+    INTERNAL_KEYS: Post "/internal/keys", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Count stored values per master key";
+    INTERNAL_MAINTAIN_AUTH: Post "/internal/maintain/auth", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of auth";
+    INTERNAL_MAINTAIN_IDENTITY: Post "/internal/maintain/identity", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of identity";
+    INTERNAL_MAINTAIN_STORAGE: Post "/internal/maintain/storage", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of storage";
 }
 
 impl Route {

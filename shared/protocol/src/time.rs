@@ -27,11 +27,9 @@ impl Millis {
 
     /// RFC 3339 in UTC with milliseconds, as every `*_at` and `timestamp` field of TMCP shows it.
     pub fn rfc3339(self) -> String {
-        let nanos = i128::from(self.0) * 1_000_000;
-        OffsetDateTime::from_unix_timestamp_nanos(nanos)
-            .ok()
-            .and_then(|moment| moment.format(&Rfc3339).ok())
-            .unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
+        let whole = OffsetDateTime::from_unix_timestamp(self.seconds()).ok().and_then(|moment| moment.format(&Rfc3339).ok());
+        let whole = whole.unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned());
+        format!("{}.{:03}Z", whole.trim_end_matches('Z'), self.0.rem_euclid(1000))
     }
 }
 
@@ -41,7 +39,7 @@ mod tests {
 
     #[test]
     fn shows_utc() {
-        assert_eq!(Millis(0).rfc3339(), "1970-01-01T00:00:00Z");
+        assert_eq!(Millis(0).rfc3339(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Millis(1_795_305_600_123).rfc3339(), "2026-11-22T00:00:00.123Z");
     }
 

@@ -22,11 +22,10 @@ mod workers;
 
 use tmcp_http::Group;
 use tmcp_ports::Platform;
-use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{Access, Body, ErrorForm, Function, Method, Route};
 
 const fn row(method: Method, path: &'static str, body: Body) -> Route {
-    let (function, access, limit, errors) = (Function::Ops, Access::Public, LimitClass::Address, ErrorForm::Tmcp);
+    let (function, access, limit, errors) = (Function::Ops, Access::Public, None, ErrorForm::Tmcp);
     Route { method, path, function, access, scopes: &[], limit, body, errors, summary: "contract" }
 }
 

@@ -24,7 +24,10 @@ use std::future::Future;
 use tokio::task::JoinSet;
 
 /// Runs all at once, at most `width` at a time, and gives the results in no particular order.
-pub async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(width: usize, work: impl IntoIterator<Item = F>) -> Vec<T> {
+pub async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    width: usize,
+    work: impl IntoIterator<Item = F>,
+) -> Vec<T> {
     let (mut running, mut results) = (JoinSet::new(), Vec::new());
     for future in work {
         if running.len() >= width {

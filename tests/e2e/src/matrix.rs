@@ -61,7 +61,13 @@ impl World {
 
     /// Ends an access token at the homeserver.
     pub async fn matrix_logout(&self, user: &MatrixUser) {
-        self.http.post(self.matrix("/_matrix/client/v3/logout")).bearer_auth(&user.access_token).json(&json!({})).ask().await.ok();
+        self.http
+            .post(self.matrix("/_matrix/client/v3/logout"))
+            .bearer_auth(&user.access_token)
+            .json(&json!({}))
+            .ask()
+            .await
+            .ok();
     }
 
     /// An OpenID token, as the homeserver gives it.

@@ -54,8 +54,9 @@ impl Up {
     pub fn read() -> Self {
         let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tmcp/up.json");
         let path = std::env::var_os("TMCP_UP").map_or_else(default, PathBuf::from);
-        let text = std::fs::read_to_string(&path)
-            .unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask up --with-matrix --detach` starts a server", path.display()));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
+            panic!("{}: {error}; `cargo xtask up --with-matrix --detach` starts a server", path.display())
+        });
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 }

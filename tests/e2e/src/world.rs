@@ -104,7 +104,10 @@ impl World {
 
     /// The server of the limits run: protocol capacities, and buckets that never refill.
     pub fn with_still_limits() -> Self {
-        assert!(Self::limits_are_still(), "this test needs a fresh server with LIMITS={{\"refill\":0}}, and TMCP_LIMITS_RUN=1 to say so");
+        assert!(
+            Self::limits_are_still(),
+            "this test needs a fresh server with LIMITS={{\"refill\":0}}, and TMCP_LIMITS_RUN=1 to say so"
+        );
         Self::at_any_limits()
     }
 

@@ -34,7 +34,10 @@ async fn a_matrix_access_token_becomes_a_tep_of_the_same_person() {
     // Without a list: what the app registered and nobody has to be asked about.
     assert_eq!(by_matrix["scope"], "storage:read storage:write");
 
-    let claim = |id: &str| [("grant_type", GRANT), ("subject_token", token), ("subject_token_type", ACCESS), ("matrix_user_id", id)].map(|(n, v)| (n, v.to_owned()));
+    let claim = |id: &str| {
+        [("grant_type", GRANT), ("subject_token", token), ("subject_token_type", ACCESS), ("matrix_user_id", id)]
+            .map(|(n, v)| (n, v.to_owned()))
+    };
     let send = |form: [(&'static str, String); 4]| {
         let (world, app) = (world.clone(), app.clone());
         async move { world.form("/oauth2/token", &app, &form.each_ref().map(|(n, v)| (*n, v.as_str()))).await }
@@ -98,7 +101,10 @@ async fn a_client_must_be_known_and_prove_itself() {
 
     let by_post = send(None, vec![id(&backend.client_id), with(&secret)]).await;
     let claims = claims_of(&Session::of(&by_post).access);
-    assert_eq!((&claims["client_id"], &claims["aud"], &claims["azp"]), (&json!(backend.client_id), &json!(app.app_id), &json!(app.app_id)));
+    assert_eq!(
+        (&claims["client_id"], &claims["aud"], &claims["azp"]),
+        (&json!(backend.client_id), &json!(app.app_id), &json!(app.app_id))
+    );
     send(Some(format!("{}:{secret}", backend.client_id)), vec![]).await.ok();
     send(Some(format!("{}:{secret}", backend.client_id)), vec![id(&backend.client_id)]).await.ok();
 
@@ -107,7 +113,11 @@ async fn a_client_must_be_known_and_prove_itself() {
         ("unknown", None, vec![id(&unknown)]),
         ("not a client id", None, vec![id("ma_x' OR '1'='1")]),
         ("a wrong secret", None, vec![id(&backend.client_id), with(&format!("{secret}x"))]),
-        ("another client's secret", None, vec![id(&backend.client_id), with(world.up.demo_backend.client_secret.as_deref().unwrap())]),
+        (
+            "another client's secret",
+            None,
+            vec![id(&backend.client_id), with(world.up.demo_backend.client_secret.as_deref().unwrap())],
+        ),
         ("no secret", None, vec![id(&backend.client_id)]),
         ("a public client with a secret", None, vec![id(&app.client_id), with(&secret)]),
         ("a wrong secret by Basic", Some(format!("{}:wrong", backend.client_id)), vec![]),
@@ -136,11 +146,22 @@ async fn scopes_are_registered_automatic_or_a_matter_of_consent() {
     let small = world.client(ClientSpec { scopes: &["storage:read"], ..ClientSpec::default() }).await;
     let official = world.client(ClientSpec { official: true, ..ClientSpec::default() }).await;
 
-    for scope in ["storage:write", "storage:read storage:write", "wallet:balance", "root", "storage:*", "STORAGE:READ", "storage:read,storage:write"] {
+    for scope in [
+        "storage:write",
+        "storage:read storage:write",
+        "wallet:balance",
+        "root",
+        "storage:*",
+        "STORAGE:READ",
+        "storage:read,storage:write",
+    ] {
         world.exchange(&small, &person.token, Some(scope)).await.is_oauth_error(400, "invalid_scope");
     }
     assert_eq!(world.exchange(&small, &person.token, None).await.ok()["scope"], "storage:read");
-    assert_eq!(world.exchange(&official, &person.token, Some("user:read storage:read")).await.ok()["scope"], "user:read storage:read");
+    assert_eq!(
+        world.exchange(&official, &person.token, Some("user:read storage:read")).await.ok()["scope"],
+        "user:read storage:read"
+    );
 
     for (asked, missing, approved) in [
         ("wallet:balance", json!(["wallet:balance"]), json!([])),
@@ -157,7 +178,12 @@ async fn scopes_are_registered_automatic_or_a_matter_of_consent() {
 async fn parameters_are_there_once_and_right() {
     let world = World::new();
     let (person, app) = (world.person().await, world.app().await);
-    let good = [("grant_type", GRANT), ("client_id", app.client_id.as_str()), ("subject_token", person.token.as_str()), ("subject_token_type", ACCESS)];
+    let good = [
+        ("grant_type", GRANT),
+        ("client_id", app.client_id.as_str()),
+        ("subject_token", person.token.as_str()),
+        ("subject_token_type", ACCESS),
+    ];
     world.post("/oauth2/token").form(&good).ask().await.ok();
     for (name, _) in good {
         let without: Vec<_> = good.into_iter().filter(|(other, _)| *other != name).collect();

@@ -24,7 +24,10 @@ async fn a_refresh_gives_a_new_pair_of_the_same_session() {
     let (app, first) = begin(&world).await;
     let answer = world.refresh(&app, &first.refresh).await;
     let (body, second) = (answer.ok(), Session::of(&answer));
-    assert_eq!((&body["token_type"], &body["expires_in"], &body["scope"]), (&json!("Bearer"), &json!(3600), &json!("storage:read storage:write")));
+    assert_eq!(
+        (&body["token_type"], &body["expires_in"], &body["scope"]),
+        (&json!("Bearer"), &json!(3600), &json!("storage:read storage:write"))
+    );
     assert!(body["user_id"].is_string() && body["wallet_id"].is_string() && body.get("delegated_session").is_none(), "{body}");
     assert!(first.refresh != second.refresh && first.access != second.access && second.refresh.len() > 40);
     let (old, new) = (claims_of(&first.access), claims_of(&second.access));
@@ -55,10 +58,13 @@ async fn of_parallel_refreshes_one_succeeds_and_the_family_lives() {
     let world = World::new();
     for width in [2, 2, 2, 10] {
         let (app, session) = begin(&world).await;
-        let answers = at_once(width, (0..width).map(|_| {
-            let (world, app, token) = (world.clone(), app.clone(), session.refresh.clone());
-            async move { world.refresh(&app, &token).await }
-        }));
+        let answers = at_once(
+            width,
+            (0..width).map(|_| {
+                let (world, app, token) = (world.clone(), app.clone(), session.refresh.clone());
+                async move { world.refresh(&app, &token).await }
+            }),
+        );
         let (won, lost): (Vec<_>, Vec<_>) = answers.await.into_iter().partition(|answer| answer.status == 200);
         assert_eq!(won.len(), 1, "of {width}");
         lost.iter().for_each(is_invalid);
@@ -131,7 +137,11 @@ async fn a_refresh_asks_for_less_but_never_for_more() {
     let session = Session::of(&world.exchange(&app, &person.token, Some("storage:read")).await);
     let ask = |scope: &'static str, token: String| {
         let (world, app) = (world.clone(), app.clone());
-        async move { world.form("/oauth2/token", &app, &[("grant_type", "refresh_token"), ("refresh_token", &token), ("scope", scope)]).await }
+        async move {
+            world
+                .form("/oauth2/token", &app, &[("grant_type", "refresh_token"), ("refresh_token", &token), ("scope", scope)])
+                .await
+        }
     };
     for more in ["storage:write", "storage:read storage:write", "wallet:balance", "root"] {
         ask(more, session.refresh.clone()).await.is_oauth_error(400, "invalid_scope");

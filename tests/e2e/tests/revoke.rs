@@ -6,7 +6,13 @@ use tmcp_e2e::{App, Ask, Session, World, at_once};
 /// That nothing of a session works any more, at storage and at auth.
 async fn is_over(world: &World, app: &App, session: &Session) {
     world.probe(&session.access).await.is_refused(401, "INVALID_TOKEN");
-    world.request("PUT", "/api/v1/storage/k").bearer_auth(&session.access).json(&json!({"value": "v"})).ask().await.is_refused(401, "INVALID_TOKEN");
+    world
+        .request("PUT", "/api/v1/storage/k")
+        .bearer_auth(&session.access)
+        .json(&json!({"value": "v"}))
+        .ask()
+        .await
+        .is_refused(401, "INVALID_TOKEN");
     world.refresh(app, &session.refresh).await.is_oauth_error(400, "invalid_grant");
 }
 

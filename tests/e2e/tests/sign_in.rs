@@ -116,10 +116,13 @@ async fn one_openid_token_presented_at_once_is_accepted_once() {
     let world = World::new();
     let user = world.matrix_user().await;
     let token = world.openid_token(&user).await;
-    let answers = at_once(10, (0..10).map(|_| {
-        let (world, body) = (world.clone(), json!({"matrix_user_id": user.user_id, "openid_token": token}));
-        async move { world.sign_in_with(&body).await.status }
-    }));
+    let answers = at_once(
+        10,
+        (0..10).map(|_| {
+            let (world, body) = (world.clone(), json!({"matrix_user_id": user.user_id, "openid_token": token}));
+            async move { world.sign_in_with(&body).await.status }
+        }),
+    );
     let mut statuses = answers.await;
     statuses.sort_unstable();
     assert_eq!(statuses, [[200].as_slice(), &[401; 9]].concat());
@@ -129,10 +132,13 @@ async fn one_openid_token_presented_at_once_is_accepted_once() {
 async fn fifty_first_sign_ins_at_once_make_one_user() {
     let world = World::new();
     let user = world.matrix_user().await;
-    let answers = at_once(50, (0..50).map(|_| {
-        let (world, user) = (world.clone(), user.clone());
-        async move { world.sign_in(&user).await.ok() }
-    }));
+    let answers = at_once(
+        50,
+        (0..50).map(|_| {
+            let (world, user) = (world.clone(), user.clone());
+            async move { world.sign_in(&user).await.ok() }
+        }),
+    );
     let answers = answers.await;
     let first = &answers[0]["user"];
     assert!(answers.iter().all(|answer| answer["user"] == *first), "more than one user: {answers:?}");

@@ -13,7 +13,9 @@ const LOGOUT: (&str, &str) = ("POST", "/api/v1/auth/logout");
 async fn status(world: &World, (method, path): (&str, &str), token: &str) -> u16 {
     let answer = world.request(method, path).bearer_auth(token).ask().await;
     match answer.status {
-        401 => assert_eq!(answer.is_refused(401, "INVALID_TOKEN")["message"], "the access token is missing, expired or not valid"),
+        401 => {
+            assert_eq!(answer.is_refused(401, "INVALID_TOKEN")["message"], "the access token is missing, expired or not valid")
+        }
         403 => drop(answer.is_refused(403, "INSUFFICIENT_PERMISSIONS")),
         _ => {}
     }
@@ -70,7 +72,10 @@ async fn an_independent_library_verifies_a_tep_under_the_published_keys() {
     for (name, value) in expected {
         assert_eq!(claims[name], value, "{name}");
     }
-    assert!(claims["wallet_id"].as_str().unwrap().starts_with("tw_") && claims["session_id"].as_str().unwrap().starts_with("session_"));
+    assert!(
+        claims["wallet_id"].as_str().unwrap().starts_with("tw_")
+            && claims["session_id"].as_str().unwrap().starts_with("session_")
+    );
     assert!(claims["jti"].as_str().unwrap().len() >= 16 && claims["gen"].is_i64());
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3600);
     assert_eq!(claims["nbf"], claims["iat"]);
@@ -156,7 +161,9 @@ async fn a_tep_whose_claims_or_header_do_not_fit_is_refused() {
     let token = world.session(&app, &person).await.access;
     let forgery = Forgery { world: &world, token: &token, prefix: "tep.", route: INFO };
     forgery.all_are_refused().await;
-    for change in [json!({"azp": "ma_other"}), json!({"azp": null}), json!({"uid": null}), json!({"scope": "root"}), json!({"scope": null})] {
+    for change in
+        [json!({"azp": "ma_other"}), json!({"azp": null}), json!({"uid": null}), json!({"scope": "root"}), json!({"scope": null})]
+    {
         assert_eq!(forgery.answer(&json!({}), &change).await, 401, "claims {change}");
     }
     assert_eq!(forgery.answer(&json!({"typ": "platform+jwt"}), &json!({})).await, 401);
@@ -197,11 +204,19 @@ async fn a_signature_that_is_not_ours_is_refused() {
     let mut forged: Vec<(String, String)> = Vec::new();
     for secret in secrets {
         let key = EncodingKey::from_secret(&secret);
-        forged.push((format!("HS256 under {} bytes", secret.len()), keys.sign_with(&key, Algorithm::HS256, &with_alg("HS256"), &claims)));
-        forged.push((format!("HS256 called RS256 under {} bytes", secret.len()), keys.sign_with(&key, Algorithm::HS256, &header, &claims)));
+        forged.push((
+            format!("HS256 under {} bytes", secret.len()),
+            keys.sign_with(&key, Algorithm::HS256, &with_alg("HS256"), &claims),
+        ));
+        forged.push((
+            format!("HS256 called RS256 under {} bytes", secret.len()),
+            keys.sign_with(&key, Algorithm::HS256, &header, &claims),
+        ));
     }
     let rsa = keys.encoding_key();
-    for (name, algorithm) in [("PS256", Algorithm::PS256), ("PS512", Algorithm::PS512), ("RS384", Algorithm::RS384), ("RS512", Algorithm::RS512)] {
+    for (name, algorithm) in
+        [("PS256", Algorithm::PS256), ("PS512", Algorithm::PS512), ("RS384", Algorithm::RS384), ("RS512", Algorithm::RS512)]
+    {
         forged.push((name.to_owned(), keys.sign_with(&rsa, algorithm, &with_alg(name), &claims)));
         forged.push((format!("{name} called RS256"), keys.sign_with(&rsa, algorithm, &header, &claims)));
     }

@@ -45,7 +45,9 @@ pub fn start(paths: &Paths, plan: &Plan, progress: &Progress) -> Result<Group> {
     };
     let mut server = Group::start("the server", &mut command, &plan.server_log())?;
     let health = format!("{}/ops/health", plan.base_url());
-    server.wait_until(READY_LIMIT, &step, || http::get(&health).is_ok_and(|answer| answer.status == 200))?;
+    // On Spin the schema comes after the start, so a first answer may be an error.
+    let is_ready = |status| status == 200 || plan.runtime == Runtime::Spin;
+    server.wait_until(READY_LIMIT, &step, || http::get(&health).is_ok_and(|answer| is_ready(answer.status)))?;
     step.done();
     Ok(server)
 }

@@ -1,15 +1,16 @@
 //! The server on Workers: one `wrangler dev` session with every function, on copies of their manifests.
 //!
-//! The manifests in git are what is deployed. A copy differs in this: paths are absolute, nothing is built (that has
-//! been done), and beside it lies a `.dev.vars` with the function's configuration.
+//! The manifests in git are what is deployed. A copy differs in this: nothing is built (that has been done), and beside it lie
+//! what was built, so that a later build does not disturb what runs, and a `.dev.vars` with the function's configuration.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use toml::{Table, Value};
 
+use crate::build;
 use crate::config::Config;
 use crate::files;
 use crate::functions::{self, CONTRACT, Function};
@@ -24,13 +25,17 @@ pub fn prepare(paths: &Paths, plan: &Plan, config: &Config, progress: &Progress)
     for function in functions::all(plan.with_contract) {
         let source = manifest(paths, function);
         let text = fs::read_to_string(&source).with_context(|| format!("cannot read {}", source.display()))?;
-        let folder = source.parent().unwrap_or(&paths.root);
-        let mut table = render(&text, folder, &paths.root).with_context(|| format!("in {}", source.display()))?;
+        let mut table = render(&text, &paths.root).with_context(|| format!("in {}", source.display()))?;
         if plan.with_contract && function.name == "gateway" {
             add_contract(&mut table, &service_name(paths, &CONTRACT)?);
         }
         let copy = copy_of(plan, function);
         files::write_private(&copy, toml::to_string(&table)?.as_bytes())?;
+        let module = build::workers_module(paths, function);
+        for file in [module.with_file_name("index.js"), module] {
+            let name = file.file_name().unwrap_or_default();
+            files::copy(&file, &copy.with_file_name("build").join(name))?;
+        }
         let vars = copy.with_file_name(".dev.vars");
         files::write_private(&vars, config.dev_vars(function.name)?.as_bytes())?;
     }
@@ -98,12 +103,12 @@ fn service_name(paths: &Paths, function: &Function) -> Result<String> {
     Ok(name.with_context(|| format!("{} has no name", source.display()))?.to_owned())
 }
 
-/// A manifest that works from another folder: `main` and the migrations are named absolutely, `build` is left out.
-fn render(text: &str, folder: &Path, root: &Path) -> Result<Table> {
+/// A manifest that works beside a copy of what was built: the migrations are named absolutely, `build` is left out.
+fn render(text: &str, root: &Path) -> Result<Table> {
     let mut table: Table = text.parse()?;
-    let main = table.get("main").and_then(Value::as_str).context("there is no `main`")?;
-    let main = folder.join(main).display().to_string();
-    table.insert("main".into(), main.into());
+    let main = table.get("main").and_then(Value::as_str).unwrap_or_default();
+    ensure!(main.ends_with("build/index.js"), "`main` is not the build/index.js that worker-build makes");
+    table.insert("main".into(), "build/index.js".into());
     table.remove("build");
     let databases = table.get_mut("d1_databases").and_then(Value::as_array_mut);
     for database in databases.into_iter().flatten().filter_map(Value::as_table_mut) {
@@ -143,19 +148,19 @@ database_id = "id"
 "#;
 
     #[test]
-    fn a_copy_names_its_files_absolutely_and_builds_nothing() {
-        let table = render(MANIFEST, Path::new("/w/functions/storage"), Path::new("/w")).unwrap();
-        assert_eq!(table["main"].as_str(), Some("/w/functions/storage/build/index.js"));
+    fn a_copy_takes_what_was_built_and_builds_nothing() {
+        let table = render(MANIFEST, Path::new("/w")).unwrap();
+        assert_eq!(table["main"].as_str(), Some("build/index.js"));
         assert_eq!(table["d1_databases"][0]["migrations_dir"].as_str(), Some("/w/migrations"));
         assert_eq!(table["d1_databases"][0]["database_id"].as_str(), Some("id"));
         assert!(!table.contains_key("build"));
-        assert!(render("name = \"x\"", Path::new("/w"), Path::new("/w")).is_err());
+        assert!(render("name = \"x\"", Path::new("/w")).is_err());
     }
 
     #[test]
     fn the_gateway_gets_the_contract_binding_beside_its_own() {
-        let text = "main = \"a\"\n[[services]]\nbinding = \"AUTH\"\nservice = \"tmcp-auth\"\n";
-        let mut table = render(text, Path::new("/w"), Path::new("/w")).unwrap();
+        let text = "main = \"functions/gateway/build/index.js\"\n[[services]]\nbinding = \"AUTH\"\nservice = \"tmcp-auth\"\n";
+        let mut table = render(text, Path::new("/w")).unwrap();
         add_contract(&mut table, "tmcp-contract");
         assert_eq!(table["services"][0]["binding"].as_str(), Some("AUTH"));
         assert_eq!(table["services"][1]["service"].as_str(), Some("tmcp-contract"));
