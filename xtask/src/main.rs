@@ -10,6 +10,7 @@ mod http;
 mod interrupt;
 mod keys;
 mod log;
+mod openapi;
 mod paths;
 mod process;
 mod progress;
@@ -68,6 +69,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Write openapi.json from the route table.
+    Openapi {
+        /// Fail where the file is not what the table gives.
+        #[arg(long)]
+        check: bool,
+    },
     /// Print the sizes of the built modules.
     Size,
     /// The supervisor in the background.
@@ -111,7 +118,8 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Doctor => doctor::run(&paths),
         Command::Test(args) => test::run(&paths, &args),
-        Command::Routes { check } => routes::run(check),
+        Command::Routes { check } => routes::run(&paths, check),
+        Command::Openapi { check } => openapi::run(&paths, check),
         Command::Size => size::run(&paths),
         Command::Supervise { plan } => up::supervisor::run_detached(&paths, &plan),
     }

@@ -35,5 +35,5 @@ pub async fn find_or_create<P: Platform>(call: &Call<P>, homeserver: &Homeserver
         ])
         .await?;
     let row = results.pop().and_then(|rows| rows.into_iter().next());
-    Ok(row.map(Row::decode).transpose()?.ok_or_else(|| Failure::internal("a user that was just created is not there"))?)
+    row.map(Row::decode).transpose()?.ok_or_else(|| Failure::internal("a user that was just created is not there"))
 }

@@ -14,6 +14,8 @@ mod spin;
 #[cfg(target_os = "unknown")]
 mod workers;
 
+pub use maintenance::run_scheduled;
+
 use tmcp_http::Group;
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::{self, Function};

@@ -1,6 +1,6 @@
 //! The entries on Cloudflare Workers: requests, and the cron trigger.
 
-use crate::maintenance::run_scheduled;
+use crate::run_scheduled;
 use tmcp_http::group::Service;
 use tmcp_ports::{Log, Platform};
 use tmcp_workers::WorkersPlatform;

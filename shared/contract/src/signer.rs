@@ -23,7 +23,8 @@ pub async fn suite<P: Platform>(platform: &P) -> Result<(), Broken> {
             *byte ^= 1;
         }
         promise(!signer.verify(&key.public, message, &changed).await?, "not when it was changed")?;
-        for malformed in [&signature[..255], b"", b"x"] {
+        let short = signature.get(..255).unwrap_or_default();
+        for malformed in [short, b"", b"x"] {
             promise(!signer.verify(&key.public, message, malformed).await?, "a malformed one is false and no error")?;
         }
     }

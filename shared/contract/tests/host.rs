@@ -1,5 +1,7 @@
 //! The suites on the host adapters, and the entity promises with a clock that a test can move.
 
+#![allow(clippy::unwrap_used)]
+
 use tmcp_contract::counter::{self, Command, Counter};
 use tmcp_contract::{SUITES, run};
 use tmcp_ports::{Clock, Entities, Platform};

@@ -62,7 +62,10 @@ impl Reply {
 
 /// A refusal or a fault.
 #[derive(Debug)]
-pub struct Failure {
+pub struct Failure(Box<Inside>);
+
+#[derive(Debug)]
+struct Inside {
     code: ErrorCode,
     message: Cow<'static, str>,
     details: Option<Value>,
@@ -76,7 +79,7 @@ pub struct Failure {
 impl Failure {
     /// A refusal that says why.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
+        Self(Box::new(Inside {
             code,
             message: message.into(),
             details: None,
@@ -85,7 +88,7 @@ impl Failure {
             extra: None,
             headers: HeaderMap::new(),
             cause: None,
-        }
+        }))
     }
 
     /// 400 with what is wrong.
@@ -123,35 +126,35 @@ impl Failure {
     /// An error of an OAuth endpoint (RFC 6749 section 5.2), by its own name and status.
     pub fn oauth(name: &'static str, status: u16, description: impl Into<Cow<'static, str>>) -> Self {
         let mut failure = Self::new(ErrorCode::InvalidRequest, description);
-        failure.oauth = Some((name, status));
+        failure.0.oauth = Some((name, status));
         failure
     }
 
     /// The same with figures for a program.
     #[must_use]
     pub fn details(mut self, details: Value) -> Self {
-        self.details = Some(details);
+        self.0.details = Some(details);
         self
     }
 
     /// The same with more members in an OAuth error body.
     #[must_use]
     pub fn extra(mut self, extra: Value) -> Self {
-        self.extra = Some(extra);
+        self.0.extra = Some(extra);
         self
     }
 
     /// The same with `Retry-After`.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
+        self.0.retry_after = Some(seconds);
         self
     }
 
     /// The same with a cause for the log.
     #[must_use]
     pub fn because(mut self, cause: impl Into<String>) -> Self {
-        self.cause = Some(cause.into());
+        self.0.cause = Some(cause.into());
         self
     }
 
@@ -159,24 +162,24 @@ impl Failure {
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(name, value);
+            self.0.headers.insert(name, value);
         }
         self
     }
 
     /// The code.
     pub fn code(&self) -> ErrorCode {
-        self.code
+        self.0.code
     }
 
     /// The cause, for the log.
     pub fn cause(&self) -> Option<&str> {
-        self.cause.as_deref()
+        self.0.cause.as_deref()
     }
 
     /// The name and status that an OAuth endpoint answers with.
     fn oauth_form(&self) -> (&'static str, u16) {
-        self.oauth.unwrap_or(match self.code.status() {
+        self.0.oauth.unwrap_or(match self.0.code.status() {
             401 => ("invalid_token", 401),
             429 => ("temporarily_unavailable", 429),
             503 => ("temporarily_unavailable", 503),
@@ -189,19 +192,19 @@ impl Failure {
         let (status, body) = match form {
             ErrorForm::Tmcp => {
                 let error = ErrorDetail {
-                    code: self.code.as_str(),
-                    message: &self.message,
-                    details: self.details.as_ref(),
-                    retry_after: self.retry_after,
+                    code: self.0.code.as_str(),
+                    message: &self.0.message,
+                    details: self.0.details.as_ref(),
+                    retry_after: self.0.retry_after,
                     timestamp: now.rfc3339(),
                     request_id,
                 };
-                (self.code.status(), serde_json::to_vec(&ErrorBody { error }))
+                (self.0.code.status(), serde_json::to_vec(&ErrorBody { error }))
             }
             ErrorForm::OAuth => {
                 let (name, status) = self.oauth_form();
-                let mut body = serde_json::json!({"error": name, "error_description": self.message});
-                if let (Some(Value::Object(extra)), Some(body)) = (&self.extra, body.as_object_mut()) {
+                let mut body = serde_json::json!({"error": name, "error_description": self.0.message});
+                if let (Some(Value::Object(extra)), Some(body)) = (&self.0.extra, body.as_object_mut()) {
                     body.extend(extra.clone());
                 }
                 (status, serde_json::to_vec(&body))
@@ -209,10 +212,10 @@ impl Failure {
         };
         let mut response = Response::new(Body::from(body.unwrap_or_default()));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        *response.headers_mut() = self.headers;
+        *response.headers_mut() = self.0.headers;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.0.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response

@@ -74,7 +74,7 @@ pub fn check_untrusted(url: &str, own_host: &str) -> Result<Url, Refused> {
         return Err(Refused::Address);
     }
     let is_local = |suffix: &&str| domain.strip_suffix(*suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    if LOCAL_SUFFIXES.iter().any(|suffix| is_local(&suffix)) {
+    if LOCAL_SUFFIXES.iter().any(is_local) {
         return Err(Refused::Name);
     }
     if domain == own_host.trim_end_matches('.').to_ascii_lowercase() {

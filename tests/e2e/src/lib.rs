@@ -17,7 +17,7 @@ pub use keys::{DevKeys, claims_of, header_of};
 pub use matrix::MatrixUser;
 pub use secrets::{MARKER, issued, remember};
 pub use storage::{Storage, path_of};
-pub use up::Up;
+pub use up::{DemoClient, Up};
 pub use world::{App, ClientSpec, Person, Session, World, unique};
 
 use std::future::Future;

@@ -60,7 +60,14 @@ async fn an_apps_answers_are_read_at_its_own_origins() {
     let person = at.world.person().await;
     let session = at.world.session(&at.app, &person).await;
     let second = format!("{}:8443", at.own);
-    let lookalikes = [format!("{}.evil.example", at.own), at.own.replace("https", "http"), format!("{}:444", at.own), at.own.to_uppercase(), format!("{}/", at.own), "null".to_owned()];
+    let lookalikes = [
+        format!("{}.evil.example", at.own),
+        at.own.replace("https", "http"),
+        format!("{}:444", at.own),
+        at.own.to_uppercase(),
+        format!("{}/", at.own),
+        "null".to_owned(),
+    ];
     let mut cases = vec![(&at.own, true), (&second, true), (&at.other, false), (&at.nobodys, false)];
     cases.extend(lookalikes.iter().map(|origin| (origin, false)));
     for (origin, expected) in cases {
@@ -83,7 +90,12 @@ async fn sign_in_and_exchange_are_read_at_host_origins_alone() {
             let answer = at.world.post("/api/v1/auth/matrix").header("origin", origin).json(&body).ask().await;
             may_read(&answer, origin, expected);
         }
-        for (token, scope) in [(person.token.as_str(), "storage:read"), (&person.token, "wallet:balance"), (&person.token, "root"), ("wrong", "storage:read")] {
+        for (token, scope) in [
+            (person.token.as_str(), "storage:read"),
+            (&person.token, "wallet:balance"),
+            (&person.token, "root"),
+            ("wrong", "storage:read"),
+        ] {
             let form = [
                 ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
                 ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
@@ -114,7 +126,18 @@ async fn a_refresh_is_read_at_the_clients_own_origin() {
 async fn a_clients_origins_are_origins() {
     let world = World::new();
     let name = unique("ma_");
-    for bad in ["*", "null", "app.example", "http://app.example", "https://app.example/", "https://app.example/path", "https://*.example", "https://user@app.example", "https://App.example", "tween-internal://ma_x"] {
+    for bad in [
+        "*",
+        "null",
+        "app.example",
+        "http://app.example",
+        "https://app.example/",
+        "https://app.example/path",
+        "https://*.example",
+        "https://user@app.example",
+        "https://App.example",
+        "tween-internal://ma_x",
+    ] {
         let body = json!({"client_id": name, "app_id": name, "name": "e2e", "kind": "public", "origins": [bad]});
         let answer = world.post("/ops/clients").bearer_auth(&world.up.operator_token).json(&body).ask().await;
         assert_eq!(answer.status, 400, "{bad}: {}", answer.text);

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use tmcp_e2e::{Ask, ClientSpec, Session, World, claims_of, unique};
+use tmcp_e2e::{App, Ask, ClientSpec, DemoClient, Session, World, claims_of, unique};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -45,6 +45,26 @@ async fn a_matrix_access_token_becomes_a_tep_of_the_same_person() {
     send(claim(&person.matrix.user_id)).await.ok();
     send(claim(&world.up.users["alice"].user_id)).await.is_oauth_error(401, "invalid_grant");
     send(claim("nobody")).await.is_oauth_error(400, "invalid_request");
+}
+
+#[tokio::test]
+async fn what_up_seeded_is_ready_for_use() {
+    let world = World::new();
+    let demo = |client: &DemoClient| App {
+        client_id: client.client_id.clone(),
+        app_id: world.up.demo_app.client_id.clone(),
+        secret: client.client_secret.clone(),
+    };
+    let (app, backend) = (demo(&world.up.demo_app), demo(&world.up.demo_backend));
+    assert!(backend.secret.is_some() && app.secret.is_none() && backend.client_id == format!("{}_backend", app.client_id));
+    for user in ["alice", "bob"] {
+        let user = &world.up.users[user];
+        let person = World::signed_in(user.clone(), &world.sign_in(user).await.ok());
+        let session = world.session(&app, &person).await;
+        world.probe(&session.access).await.ok();
+        let told = world.form("/oauth2/introspect", &backend, &[("token", &session.access)]).await.ok();
+        assert_eq!((&told["active"], &told["sub"]), (&json!(true), &json!(user.user_id)));
+    }
 }
 
 #[tokio::test]

@@ -23,7 +23,21 @@ async fn raw(world: &World, head: &str, body: &[u8]) -> (u16, String) {
 #[tokio::test]
 async fn unknown_paths_are_answered_in_the_envelope_with_all_headers() {
     let world = World::new();
-    let paths = ["/", "/nope", "/api", "/api/v1/storagex", "/api/v1/storage-info/", "/api/v1/storage/a/b", "/api/v1/storage/", "/api/v2/storage", "/ops", "/ops/nope", "/.well-known/nope", "/favicon.ico", "/API/V1/storage"];
+    let paths = [
+        "/",
+        "/nope",
+        "/api",
+        "/api/v1/storagex",
+        "/api/v1/storage-info/",
+        "/api/v1/storage/a/b",
+        "/api/v1/storage/",
+        "/api/v2/storage",
+        "/ops",
+        "/ops/nope",
+        "/.well-known/nope",
+        "/favicon.ico",
+        "/API/V1/storage",
+    ];
     for path in paths {
         for method in ["GET", "POST", "PATCH"] {
             let answer = world.request(method, path).ask().await;
@@ -52,10 +66,19 @@ async fn the_internal_interface_cannot_be_reached_from_outside() {
     let internal: Vec<_> = ROUTES.iter().filter(|route| !route.is_public_path()).collect();
     assert!(internal.len() >= 8);
     for route in internal {
-        let (method, body) = (route.method.as_str(), json!({"matrix_user_id": "@alice:localhost", "access_token": "a", "origin": "x", "uid": "x"}).to_string());
+        let (method, body) = (
+            route.method.as_str(),
+            json!({"matrix_user_id": "@alice:localhost", "access_token": "a", "origin": "x", "uid": "x"}).to_string(),
+        );
         let real = keys.service_token(method, route.path, body.as_bytes());
         for token in [None, Some(""), Some("1.AAAA"), Some(real.as_str())] {
-            for path in [route.path.to_owned(), format!("/{}", route.path), route.path.replace("/internal", "/INTERNAL"), format!("/ops/..{}", route.path), format!("{}?x=/ops/health", route.path)] {
+            for path in [
+                route.path.to_owned(),
+                format!("/{}", route.path),
+                route.path.replace("/internal", "/INTERNAL"),
+                format!("/ops/..{}", route.path),
+                format!("{}?x=/ops/health", route.path),
+            ] {
                 let mut request = world.request(method, &path).header("content-type", "application/json").body(body.clone());
                 if let Some(token) = token {
                     request = request.header("x-tmcp-service", token);
@@ -65,8 +88,15 @@ async fn the_internal_interface_cannot_be_reached_from_outside() {
                 assert_eq!(answer.json()["error"]["code"], "NOT_FOUND", "{path}");
             }
         }
-        for path in [route.path.replace("/internal", "/%69nternal"), format!("/ops/%2e%2e{}", route.path), format!("/api/v1/storage/..%2f..%2f..{}", route.path)] {
-            let head = format!("POST {path} HTTP/1.1\r\nx-tmcp-service: {real}\r\ncontent-type: application/json\r\ncontent-length: {}", body.len());
+        for path in [
+            route.path.replace("/internal", "/%69nternal"),
+            format!("/ops/%2e%2e{}", route.path),
+            format!("/api/v1/storage/..%2f..%2f..{}", route.path),
+        ] {
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nx-tmcp-service: {real}\r\ncontent-type: application/json\r\ncontent-length: {}",
+                body.len()
+            );
             let (status, text) = raw(&world, &head, body.as_bytes()).await;
             assert!((400..500).contains(&status), "{path}: {text}");
         }

@@ -5,12 +5,23 @@ use anyhow::Result;
 use super::Suite;
 use crate::build::{self, Runtime};
 use crate::functions;
+use crate::openapi;
+use crate::routes;
 use crate::tools::{self, rust};
 
 impl Suite<'_> {
     pub(super) fn format(&self) -> Result<()> {
         let mut command = tools::cargo(self.paths);
         self.step("checking the format", "fmt", command.args(["fmt", "--all", "--check"]))
+    }
+
+    /// The manifests and the OpenAPI document follow the route table.
+    pub(super) fn manifests(&self) -> Result<()> {
+        let step = self.progress.step("comparing manifests and openapi.json with the route table");
+        routes::run(self.paths, true)?;
+        openapi::run(self.paths, true)?;
+        step.done();
+        Ok(())
     }
 
     /// The default members with their tests, then the two test crates that are none of them.

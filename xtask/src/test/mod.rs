@@ -5,6 +5,7 @@
 mod checks;
 mod live;
 
+use std::cell::Cell;
 use std::process::Command;
 
 use anyhow::Result;
@@ -42,10 +43,20 @@ pub enum Kind {
 /// Runs the chosen kinds, and says how long each step took.
 pub fn run(paths: &Paths, args: &TestArgs) -> Result<()> {
     let progress = Progress::new();
-    let suite = Suite { paths, progress: &progress };
+    let suite = Suite { paths, progress: &progress, counted: Cell::new(Counts::default()) };
+    let outcome = run_kinds(&suite, args);
+    let Counts { passed, failed } = suite.counted.get();
+    println!("{passed} passed, {failed} failed");
+    outcome?;
+    progress.say(&format!("all passed in {}", seconds(progress.elapsed())));
+    Ok(())
+}
+
+fn run_kinds(suite: &Suite<'_>, args: &TestArgs) -> Result<()> {
     match args.kind {
         None => {
             suite.format()?;
+            suite.manifests()?;
             suite.clippy_host()?;
             suite.unit()?;
             suite.clippy_workers()?;
@@ -60,14 +71,36 @@ pub fn run(paths: &Paths, args: &TestArgs) -> Result<()> {
             suite.live(*runtime, args.kind)?;
         }
     }
-    progress.say(&format!("all passed in {}", seconds(progress.elapsed())));
     Ok(())
+}
+
+/// Tests that were counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
+    passed: usize,
+    failed: usize,
+}
+
+impl Counts {
+    /// Adds the summaries that cargo's test harness left in a log.
+    fn add(mut self, log: &str) -> Self {
+        for line in log.lines().filter_map(|line| line.trim().strip_prefix("test result: ")) {
+            let figure = |word: &str| {
+                let part = line.split([';', '.']).find_map(|part| part.trim().strip_suffix(word));
+                part.and_then(|number| number.trim().parse::<usize>().ok()).unwrap_or(0)
+            };
+            self.passed += figure(" passed");
+            self.failed += figure(" failed");
+        }
+        self
+    }
 }
 
 /// What every step needs.
 struct Suite<'a> {
     paths: &'a Paths,
     progress: &'a Progress,
+    counted: Cell<Counts>,
 }
 
 impl Suite<'_> {
@@ -76,6 +109,8 @@ impl Suite<'_> {
         let path = self.paths.log(file);
         let step = self.progress.step(name);
         let result = process::run(&step, command, &path);
+        let log = std::fs::read_to_string(&path).unwrap_or_default();
+        self.counted.set(self.counted.get().add(&log));
         match &result {
             Ok(()) => step.done(),
             Err(_) => {
@@ -85,5 +120,17 @@ impl Suite<'_> {
             }
         }
         result.map_err(|error| error.context(format!("{name} failed")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summaries_are_added_up() {
+        let log = "running 2 tests\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured\n\
+            test result: FAILED. 3 passed; 1 failed; 0 ignored\n";
+        assert_eq!(Counts::default().add(log), Counts { passed: 5, failed: 1 });
     }
 }

@@ -1,0 +1,178 @@
+//! `cargo xtask openapi`: `openapi.json`, generated from the route table and checked in. A difference fails the tests.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value, json};
+use tmcp_protocol::ErrorCode;
+use tmcp_protocol::routes::{Access, Body, ErrorForm, ROUTES, Route};
+use tmcp_protocol::token::TokenKind;
+
+use crate::paths::Paths;
+
+const FILE: &str = "openapi.json";
+
+/// Writes the document; with `check`, only compares.
+pub fn run(paths: &Paths, check: bool) -> Result<()> {
+    let path = paths.root.join(FILE);
+    let text = format!("{}\n", serde_json::to_string_pretty(&document())?);
+    if !check {
+        fs::write(&path, text).with_context(|| format!("cannot write {FILE}"))?;
+        println!("{FILE} written");
+        return Ok(());
+    }
+    if fs::read_to_string(&path).unwrap_or_default() != text {
+        bail!("{FILE} is not what the route table gives: run `cargo xtask openapi`");
+    }
+    println!("{FILE} follows the route table");
+    Ok(())
+}
+
+fn document() -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    for route in ROUTES.iter().filter(|route| route.is_public_path()) {
+        let item = paths.entry(route.path).or_insert_with(|| json!({}));
+        if let Some(item) = item.as_object_mut() {
+            item.insert(route.method.as_str().to_lowercase(), operation(route));
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "TMCP server",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Tween Mini-App Communication Protocol: sign-in with Matrix, tokens, mini-app storage.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "tep": {"type": "http", "scheme": "bearer", "bearerFormat": "TEP", "description": "One person in one mini-app."},
+                "platform": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The result of a sign-in."},
+                "operator": {"type": "http", "scheme": "bearer", "description": "The operator's secret."},
+            },
+            "schemas": {"Error": error_schema(), "OAuthError": oauth_error_schema()},
+        },
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let mut operation = json!({
+        "operationId": operation_id(route),
+        "summary": route.summary,
+        "tags": [route.function.as_str()],
+        "security": security(route),
+        "responses": responses(route),
+    });
+    if let Some(object) = operation.as_object_mut() {
+        let body = match route.body {
+            Body::None => None,
+            Body::Json(max) => Some(("application/json", max)),
+            Body::Form(max) => Some(("application/x-www-form-urlencoded", max)),
+        };
+        if let Some((media, max)) = body {
+            let content = json!({ media: {"schema": {"type": "object"}} });
+            object.insert("requestBody".into(), json!({"required": true, "description": format!("At most {max} bytes."), "content": content}));
+        }
+        if route.path.contains("{key}") {
+            let key = json!({"name": "key", "in": "path", "required": true, "schema": {"type": "string", "minLength": 1, "maxLength": 256}});
+            object.insert("parameters".into(), json!([key]));
+        }
+    }
+    operation
+}
+
+fn operation_id(route: &Route) -> String {
+    let words = route.path.split(['/', '-', '{', '}', '.']).filter(|word| !word.is_empty());
+    std::iter::once(route.method.as_str().to_lowercase()).chain(words.map(str::to_owned)).collect::<Vec<_>>().join("_")
+}
+
+fn security(route: &Route) -> Value {
+    let scopes: Vec<&str> = route.scopes.iter().map(|scope| scope.as_str()).collect();
+    match route.access {
+        Access::Tokens(kinds) => kinds
+            .iter()
+            .map(|kind| match kind {
+                TokenKind::Tep => json!({ "tep": scopes }),
+                TokenKind::Platform => json!({"platform": []}),
+            })
+            .collect(),
+        Access::Operator => json!([{"operator": []}]),
+        Access::Public | Access::Service => json!([]),
+    }
+}
+
+fn responses(route: &Route) -> Value {
+    let (name, media) = match route.errors {
+        ErrorForm::Tmcp => ("Error", "application/json"),
+        ErrorForm::OAuth => ("OAuthError", "application/json"),
+    };
+    let error = |description: &str| {
+        let schema = json!({"$ref": format!("#/components/schemas/{name}")});
+        json!({"description": description, "content": { media: {"schema": schema} }})
+    };
+    let mut responses = json!({"2XX": {"description": "It worked."}, "503": error("A part of the service does not answer.")});
+    let mut add = |status: &str, description: &str| {
+        if let Some(object) = responses.as_object_mut() {
+            object.insert(status.to_owned(), error(description));
+        }
+    };
+    if route.body != Body::None {
+        add("400", "The body or a parameter is wrong.");
+        add("413", "The body is too large, or the quota would be exceeded.");
+        add("415", "The body is of another type.");
+    }
+    if route.access != Access::Public || route.body != Body::None {
+        add("401", "The credentials are missing or do not hold.");
+        add("403", "The credentials hold, but not for this.");
+    }
+    if route.path.contains('{') {
+        add("400", "The key is not one.");
+        add("404", "There is nothing.");
+    }
+    if route.limit.is_some() {
+        add("429", "Too many requests; see Retry-After.");
+    }
+    responses
+}
+
+fn error_schema() -> Value {
+    let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    let error = json!({
+        "type": "object",
+        "required": ["code", "message", "timestamp", "request_id"],
+        "properties": {
+            "code": {"type": "string", "enum": codes},
+            "message": {"type": "string"},
+            "details": {"type": "object"},
+            "retry_after": {"type": "integer", "description": "Seconds."},
+            "timestamp": {"type": "string", "format": "date-time"},
+            "request_id": {"type": "string"},
+        },
+    });
+    json!({"type": "object", "required": ["error"], "properties": {"error": error}})
+}
+
+fn oauth_error_schema() -> Value {
+    json!({
+        "type": "object",
+        "required": ["error"],
+        "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_public_route_is_in_the_document_once() {
+        let document = document();
+        let mut ids = std::collections::BTreeSet::new();
+        for route in ROUTES.iter().filter(|route| route.is_public_path()) {
+            let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
+            assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{}", route.path);
+        }
+        assert!(!document.to_string().contains("/internal/"));
+    }
+}
