@@ -7,6 +7,7 @@ use crate::failure::{Failure, Reply};
 use crate::internal;
 use crate::pipeline;
 use crate::settings::Settings;
+use crate::subject::{self, SubjectId};
 use crate::trace::{Trace, request_id};
 use axum::body::Body;
 use axum::extract::Request;
@@ -19,6 +20,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use tmcp_ports::{Clock, Log, Memo, Platform};
 use tmcp_protocol::ErrorCode;
+use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{ErrorForm, Function, INTERNAL_ORIGINS, Method, ROUTES, Route};
 use tower::ServiceExt;
 
@@ -136,6 +138,12 @@ impl<P: Platform> Service<P> {
         let name = format!("origin:{origin}");
         if let Some(found) = around.platform.memo().get::<OriginInfo>(&name, now) {
             return Ok(found);
+        }
+        // A look-up costs; whoever makes up origins is slowed down, and is told nothing.
+        let (id, limits) = (SubjectId::address(&around.address), &around.settings.limits);
+        let admission = subject::admit(&around.platform, &id, limits, LimitClass::Address, None).await?;
+        if !admission.is_some_and(|admission| admission.allowed) {
+            return Ok(OriginInfo::default());
         }
         let info = match &self.origins {
             Some(look_up) => look_up(around.platform.clone(), origin.to_owned()).await?,

@@ -133,6 +133,7 @@ fn write(body: &OutgoingBody, bytes: &[u8]) -> Result<(), HttpError> {
 }
 
 /// Sends a request and reads the whole response; the host blocks, and its time-outs end it.
+#[allow(clippy::disallowed_methods, reason = "a time-out of this adapter's own")]
 pub(crate) fn exchange(outbound: &OutboundRequest) -> Result<OutboundResponse, HttpError> {
     let began = Instant::now();
     let limit = Duration::from_millis(u64::from(outbound.timeout_ms));
