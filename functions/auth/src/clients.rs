@@ -45,7 +45,8 @@ struct ClientRequest {
 fn check_origin(origin: &str) -> Result<(), Failure> {
     let good = url::Url::parse(origin).is_ok_and(|url| {
         let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-        url.origin().ascii_serialization() == origin && (url.scheme() == "https" || (url.scheme() == "http" && local))
+        let plain = url.host_str().is_some_and(|host| host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b)));
+        plain && url.origin().ascii_serialization() == origin && (url.scheme() == "https" || (url.scheme() == "http" && local))
     });
     let message = "an origin must be https (http on this machine), without a path: https://app.example.org";
     if good { Ok(()) } else { Err(Failure::invalid(message)) }

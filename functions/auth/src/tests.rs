@@ -350,6 +350,7 @@ async fn client_registration_refuses_what_is_wrong() {
         ("client_secret", json!("short")),
         ("origins", json!(["http://app.example"])),
         ("origins", json!(["https://app.example/path"])),
+        ("origins", json!(["https://*.example"])),
         ("kind", json!("secret")),
     ] {
         let mut body = good.clone();

@@ -5,13 +5,12 @@
 #![cfg(target_os = "unknown")]
 
 use tmcp_protocol::routes::{Function, function_for};
-use worker::{Context, Env, HttpRequest, HttpResponse, event};
+use worker::{Context, Env, HttpResponse, Request, event};
 
 #[event(fetch)]
-async fn fetch(mut request: HttpRequest, env: Env, _: Context) -> worker::Result<HttpResponse> {
-    let binding = binding_for(&env, request.uri().path());
-    // Only functions may call functions in this way, and they do not come through here.
-    request.headers_mut().remove("x-tmcp-service");
+async fn fetch(request: Request, env: Env, _: Context) -> worker::Result<HttpResponse> {
+    // The request goes on as it is: nothing of it is read or changed here.
+    let binding = binding_for(&env, &request.path());
     env.service(&binding)?.fetch_request(request).await
 }
 

@@ -40,6 +40,8 @@ async fn whoami_decides_and_the_user_stays_the_same() {
     assert_eq!((first.body["display_name"].as_str(), first.body["level"].as_str()), (Some("Alice"), Some("full")));
     let again = verify(&client, by_token("@alice:hs")).await;
     assert_eq!((&again.body["uid"], &again.body["wallet_id"]), (&first.body["uid"], &first.body["wallet_id"]));
+    let traced = |request: &tmcp_ports::OutboundRequest| request.headers.iter().any(|(name, _)| name == "traceparent");
+    assert!(platform.recorded().seen().iter().all(traced), "the trace is passed on");
     let unclaimed = verify(&client, json!({"access_token": "syt_token"})).await;
     assert_eq!(unclaimed.body["uid"], first.body["uid"]);
 }
@@ -70,6 +72,16 @@ async fn everything_else_is_refused_with_one_message() {
         messages.insert(answer.body["error"]["message"].to_string());
     }
     assert_eq!(messages.len(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_token_is_not_sent_anywhere() {
+    let (platform, client) = world();
+    for token in ["", "a b", "line\nbreak", "é", &"x".repeat(5000)] {
+        let answer = verify(&client, json!({"matrix_user_id": "@alice:hs", "access_token": token})).await;
+        assert_eq!((answer.status, answer.code()), (401, "invalid_matrix_credentials"), "{token:?}");
+    }
+    assert!(platform.recorded().seen().is_empty());
 }
 
 #[tokio::test]

@@ -57,6 +57,10 @@ async fn prove<P: Platform>(call: &Call<P>, request: &VerifyRequest) -> Result<R
     if claim.is_some_and(is_a_services) {
         return Ok(Err(Refusal::ApplicationService));
     }
+    let token = request.access_token.as_ref().or(request.openid_token.as_ref().map(|token| &token.access_token));
+    if token.is_some_and(|token| !is_token(token.expose())) {
+        return Ok(Err(Refusal::Token));
+    }
     let Some(homeserver) = homeserver::find(call, claim.map(MatrixUserId::server)).await? else {
         return Ok(Err(Refusal::UnknownHomeserver));
     };
@@ -89,6 +93,11 @@ async fn prove_openid<P: Platform>(
     let statement = stmt!(sql::SEE_OPENID, hash, sql::openid_memory(call.now()));
     let first = !call.platform.sql().query(statement).await?.is_empty();
     Ok(if first { Ok(()) } else { Err(Refusal::Replayed) })
+}
+
+/// Visible ASCII, as RFC 6750 section 2.1 has it: anything else is no token, and could not be sent in a header.
+fn is_token(text: &str) -> bool {
+    (1..=4096).contains(&text.len()) && text.bytes().all(|b| (0x21..=0x7e).contains(&b))
 }
 
 /// The namespaces of our own Application Service (TMCP 6.1): bots, never people.

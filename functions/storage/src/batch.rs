@@ -8,7 +8,7 @@
 
 use crate::get::ValueBody;
 use crate::namespace::Namespace;
-use crate::put::{StoredBody, ValueRequest, conflict};
+use crate::put::{RequestMetadata, StoredBody, ValueRequest, conflict};
 use crate::read;
 use crate::sql::{self, Entry};
 use crate::write::{self, Change, Outcome, Quota};
@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_protocol::Millis;
 use tmcp_protocol::storage::{MAX_BATCH_ITEMS, StorageKey};
 
 /// Keys of a batch.
@@ -31,12 +32,21 @@ pub struct Items {
     items: Vec<KeyedRequest>,
 }
 
-/// One item of a batch set.
+/// One item of a batch set. Its members are spelt out, since a flattened struct would hide which one is wrong.
 #[derive(Debug, Deserialize)]
 pub struct KeyedRequest {
     key: StorageKey,
-    #[serde(flatten)]
-    request: ValueRequest,
+    value: String,
+    ttl: Option<i64>,
+    metadata: Option<RequestMetadata>,
+    client_timestamp: Option<f64>,
+}
+
+impl KeyedRequest {
+    fn check(self, now: Millis) -> Result<Change, Failure> {
+        let Self { key, value, ttl, metadata, client_timestamp } = self;
+        ValueRequest { value, ttl, metadata, client_timestamp }.check(key, now)
+    }
 }
 
 fn check_keys<'a>(keys: impl ExactSizeIterator<Item = &'a StorageKey>) -> Result<(), Failure> {
@@ -71,7 +81,7 @@ pub async fn get<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 pub async fn set<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let (namespace, now) = (Namespace::of(&call)?, call.now());
     let Items { items } = call.json()?;
-    let changes: Vec<Change> = items.into_iter().map(|item| item.request.check(item.key, now)).collect::<Result<_, _>>()?;
+    let changes: Vec<Change> = items.into_iter().map(|item| item.check(now)).collect::<Result<_, _>>()?;
     check_keys(changes.iter().map(|change| &change.key).collect::<Vec<_>>().into_iter())?;
     let outcomes = write::apply(&call.platform, &namespace, &changes, Quota::Enforced).await?;
     let mut results = Vec::with_capacity(outcomes.len());

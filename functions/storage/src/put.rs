@@ -23,10 +23,10 @@ use tmcp_protocol::{ErrorCode, Millis};
 /// What a write may say beside its key.
 #[derive(Debug, Deserialize)]
 pub struct ValueRequest {
-    value: String,
-    ttl: Option<i64>,
-    metadata: Option<RequestMetadata>,
-    client_timestamp: Option<f64>,
+    pub(crate) value: String,
+    pub(crate) ttl: Option<i64>,
+    pub(crate) metadata: Option<RequestMetadata>,
+    pub(crate) client_timestamp: Option<f64>,
 }
 
 /// What is to be known about a value.

@@ -11,7 +11,7 @@ use crate::batch::to_json;
 use crate::get::ValueBody;
 use crate::list::limit_of;
 use crate::namespace::Namespace;
-use crate::put::{StoredBody, ValueRequest, conflict};
+use crate::put::{RequestMetadata, StoredBody, ValueRequest, conflict};
 use crate::read;
 use crate::sql::{self, Entry, SequenceRow};
 use crate::write::{self, Change, Outcome, Quota};
@@ -39,31 +39,35 @@ struct SyncRequest {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case")]
-enum Operation {
-    Set {
-        key: StorageKey,
-        #[serde(flatten)]
-        request: ValueRequest,
-    },
-    Delete {
-        key: StorageKey,
-        client_timestamp: Option<f64>,
-    },
+#[serde(rename_all = "snake_case")]
+enum Op {
+    Set,
+    Delete,
+}
+
+#[derive(Deserialize)]
+struct Operation {
+    op: Op,
+    key: StorageKey,
+    value: Option<String>,
+    ttl: Option<i64>,
+    metadata: Option<RequestMetadata>,
+    client_timestamp: Option<f64>,
 }
 
 impl Operation {
-    fn check(self, now: Millis) -> Result<Change, Failure> {
-        let change = match self {
-            Operation::Set { key, request } => request.check(key, now)?,
-            Operation::Delete { key, client_timestamp } => {
-                Change { key, client_ts: storage::client_time(client_timestamp, now)?, value: None }
-            }
+    fn check(self, n: usize, now: Millis) -> Result<Change, Failure> {
+        let Self { op, key, value, ttl, metadata, client_timestamp } = self;
+        let missing = |name: &str| {
+            Failure::invalid(format!("`operations[{n}].{name}` is missing"))
+                .details(json!({"field": format!("operations[{n}].{name}")}))
         };
-        if change.client_ts.is_none() {
-            return Err(Failure::invalid("every operation of a sync needs its client_timestamp"));
+        let client_timestamp = Some(client_timestamp.ok_or_else(|| missing("client_timestamp"))?);
+        match (op, value) {
+            (Op::Set, Some(value)) => ValueRequest { value, ttl, metadata, client_timestamp }.check(key, now),
+            (Op::Set, None) => Err(missing("value")),
+            (Op::Delete, _) => Ok(Change { key, client_ts: storage::client_time(client_timestamp, now)?, value: None }),
         }
-        Ok(change)
     }
 }
 
@@ -98,7 +102,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         Some(text) => Some(Cursor::decode(text).ok_or_else(|| Failure::invalid("cursor is not one of an earlier sync"))?),
         None => None,
     };
-    let changes: Vec<Change> = request.operations.into_iter().map(|op| op.check(now)).collect::<Result<_, _>>()?;
+    let changes: Vec<Change> = request.operations.into_iter().enumerate().map(|(n, op)| op.check(n, now)).collect::<Result<_, _>>()?;
     let mut results = Vec::with_capacity(changes.len());
     for run in distinct_runs(&changes) {
         for (change, outcome) in run.iter().zip(apply_run(&call.platform, &namespace, run).await?) {

@@ -72,7 +72,6 @@ async fn an_effect_survives_the_death_of_its_process_and_is_done_once() {
     ask(&platform, Command::AddWithEffect { flag: String::new() }).await;
     platform.lose_tasks();
     assert_eq!(counter::effects(&platform, "e").await.unwrap(), (0, 0));
-    platform.advance(5_000);
     maintain(&platform).await;
     maintain(&platform).await;
     assert_eq!(counter::effects(&platform, "e").await.unwrap(), (1, 1));

@@ -62,16 +62,18 @@ const SAVE: &str = "INSERT INTO entities (kind, id, version, state, due_at) VALU
 const REMOVE: &str = "DELETE FROM entities WHERE kind = ?1 AND id = ?2";
 const ADD_EFFECT: &str =
     "INSERT INTO entity_effects (kind, id, version, n, body, attempts, due_at) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)";
-const EFFECTS_OF: &str =
-    "SELECT version, n, body, attempts FROM entity_effects WHERE kind = ?1 AND id = ?2 ORDER BY version, n LIMIT 100";
+/// Takes the first effect that is due, so that nobody else runs it meanwhile.
+const CLAIM_EFFECT: &str = "UPDATE entity_effects SET attempts = attempts + 1, due_at = ?4 WHERE kind = ?1 AND id = ?2 \
+    AND (version, n) = (SELECT e.version, e.n FROM entity_effects e WHERE e.kind = ?1 AND e.id = ?2 AND e.due_at <= ?3 \
+    ORDER BY e.version, e.n LIMIT 1) RETURNING version, n, body, attempts";
 const DROP_EFFECT: &str = "DELETE FROM entity_effects WHERE kind = ?1 AND id = ?2 AND version = ?3 AND n = ?4";
 const DELAY_EFFECT: &str =
     "UPDATE entity_effects SET attempts = attempts + 1, due_at = ?5 WHERE kind = ?1 AND id = ?2 AND version = ?3 AND n = ?4";
 const DUE: &str = "SELECT id FROM entities WHERE kind = ?1 AND due_at <= ?2 \
     UNION SELECT id FROM entity_effects WHERE kind = ?1 AND due_at <= ?2 LIMIT ?3";
 
-/// Effects are run by the request that caused them; maintenance leaves them alone for this long.
-const LEASE_MS: i64 = 5_000;
+/// Whoever takes an effect has this long to do it; then it counts as dead, and the effect is taken again.
+const LEASE_MS: i64 = 60_000;
 
 #[derive(Deserialize)]
 struct EntityRow {
@@ -139,7 +141,7 @@ fn save<E: EntityKind>(
     };
     for (n, effect) in (0_i64..).zip(&decision.effects) {
         let body = serde_json::to_string(effect).map_err(corrupt)?;
-        query(connection, &stmt!(ADD_EFFECT, E::NAME, id, version, n, body, now.plus(LEASE_MS)))?;
+        query(connection, &stmt!(ADD_EFFECT, E::NAME, id, version, n, body, now))?;
     }
     Ok(!decision.effects.is_empty())
 }
@@ -188,38 +190,32 @@ fn context(platform: &impl Platform) -> Context {
     Context { now: platform.clock().now(), random: platform.random().bytes() }
 }
 
-/// Runs the effects of one entity until none is left or one fails, deciding the commands that they return.
+/// Runs the effects of one entity that are due, one after another, deciding the commands that they return. One that fails is put
+/// off; the others go on.
 pub async fn run_effects<E: EntityKind, P: Platform>(
     platform: &P,
     open: impl Fn() -> Result<Box<dyn Connection + Send>, SqlError>,
     id: &str,
 ) -> Result<(), SqlError> {
     loop {
-        let effects: Vec<EffectRow> =
-            query(&*open()?, &stmt!(EFFECTS_OF, E::NAME, id))?.into_iter().map(Row::decode).collect::<Result<_, _>>()?;
-        if effects.is_empty() {
-            return Ok(());
-        }
-        for row in effects {
-            let effect = serde_json::from_str(&row.body).map_err(corrupt)?;
-            let name = EffectId { entity: id.to_owned(), version: row.version, n: row.n };
-            match E::run(platform, &name, &effect).await {
-                Ok(command) => {
-                    if let Some(command) = command {
-                        ask::<E>(&*open()?, id, command, context(platform))?;
-                    }
-                    query(&*open()?, &stmt!(DROP_EFFECT, E::NAME, id, row.version, row.n))?;
+        let now = platform.clock().now();
+        let claimed = query(&*open()?, &stmt!(CLAIM_EFFECT, E::NAME, id, now, now.plus(LEASE_MS)))?;
+        let Some(row) = claimed.into_iter().next() else { return Ok(()) };
+        let row: EffectRow = row.decode()?;
+        let effect = serde_json::from_str(&row.body).map_err(corrupt)?;
+        let name = EffectId { entity: id.to_owned(), version: row.version, n: row.n };
+        match E::run(platform, &name, &effect).await {
+            Ok(command) => {
+                if let Some(command) = command {
+                    ask::<E>(&*open()?, id, command, context(platform))?;
                 }
-                Err(error) => {
-                    platform.log().line(&format!(
-                        "{{\"level\":\"warn\",\"effect\":\"{}/{name}\",\"error\":{:?}}}",
-                        E::NAME,
-                        error.to_string()
-                    ));
-                    let again = platform.clock().now().plus(retry_delay_ms(row.attempts));
-                    query(&*open()?, &stmt!(DELAY_EFFECT, E::NAME, id, row.version, row.n, again))?;
-                    return Ok(());
-                }
+                query(&*open()?, &stmt!(DROP_EFFECT, E::NAME, id, row.version, row.n))?;
+            }
+            Err(error) => {
+                let line = serde_json::json!({"level": "warn", "effect": format!("{}/{name}", E::NAME), "cause": error.to_string()});
+                platform.log().line(&line.to_string());
+                let again = platform.clock().now().plus(retry_delay_ms(row.attempts));
+                query(&*open()?, &stmt!(DELAY_EFFECT, E::NAME, id, row.version, row.n, again))?;
             }
         }
     }

@@ -83,8 +83,8 @@ struct Stored {
     effects: Vec<Waiting>,
 }
 
-/// Effects are run by the request that caused them; the alarm leaves them alone for this long.
-const LEASE_MS: i64 = 5_000;
+/// Whoever takes an effect has this long to do it; then it counts as dead, and the alarm takes it again.
+const LEASE_MS: i64 = 60_000;
 
 /// The inside of a Durable Object class.
 pub struct EntityHost<E: EntityKind>(Rc<Inside<E>>);
@@ -204,7 +204,7 @@ impl<E: EntityKind> Inside<E> {
         };
         let mut effects = before.map(|b| b.effects).unwrap_or_default();
         for (n, effect) in (0..).zip(&decision.effects) {
-            effects.push(Waiting { version, n, body: serde_json::to_string(effect)?, attempts: 0, due_at: now.0 + LEASE_MS });
+            effects.push(Waiting { version, n, body: serde_json::to_string(effect)?, attempts: 0, due_at: now.0 });
         }
         let gone = matches!(decision.store, Store::Delete) && effects.is_empty() && due_at.is_none();
         self.store((!gone).then(|| Stored { id: id.to_owned(), version, state, due_at, effects }))?;
@@ -271,40 +271,52 @@ impl<E: EntityKind> Inside<E> {
         outcome
     }
 
-    /// Runs waiting effects until none is left or one fails, deciding the commands that they return.
+    /// Takes the first effect that is due, so that nobody else runs it meanwhile.
+    fn claim(&self, now: Millis) -> worker::Result<Option<(String, Waiting)>> {
+        let Some(mut stored) = self.load()? else { return Ok(None) };
+        let Some(effect) = stored.effects.iter_mut().find(|effect| effect.due_at <= now.0) else { return Ok(None) };
+        effect.attempts += 1;
+        effect.due_at = now.0 + LEASE_MS;
+        let claimed = (stored.id.clone(), effect.clone());
+        self.store(Some(stored))?;
+        Ok(Some(claimed))
+    }
+
+    /// Runs the effects that are due, one after another, deciding the commands that they return. One that fails is put off; the
+    /// others go on.
     async fn run_waiting(&self, platform: &WorkersPlatform) -> worker::Result<()> {
-        while let Some(stored) = self.load()? {
-            let Some(effect) = stored.effects.first().cloned() else { break };
-            let id = EffectId { entity: stored.id.clone(), version: effect.version, n: effect.n };
+        while let Some((entity, effect)) = self.claim(platform.clock().now())? {
+            let id = EffectId { entity, version: effect.version, n: effect.n };
             let is_it = |e: &Waiting| e.version == effect.version && e.n == effect.n;
-            match E::run(platform, &id, &serde_json::from_str(&effect.body)?).await {
+            let outcome = E::run(platform, &id, &serde_json::from_str(&effect.body)?).await;
+            match outcome {
                 Ok(command) => {
                     if let Some(command) = command {
-                        self.decide(platform, &stored.id, command)?;
+                        self.decide(platform, &id.entity, command)?;
                     }
-                    if let Some(mut after) = self.load()? {
-                        after.effects.retain(|e| !is_it(e));
-                        let gone = after.effects.is_empty() && after.due_at.is_none() && after.state.is_none();
-                        self.store((!gone).then_some(after))?;
-                    }
+                    self.forget(is_it)?;
                 }
                 Err(error) => {
-                    let line =
-                        serde_json::json!({"level": "warn", "effect": format!("{}/{id}", E::NAME), "error": error.to_string()});
+                    let line = serde_json::json!({"level": "warn", "effect": format!("{}/{id}", E::NAME), "cause": error.to_string()});
                     platform.log().line(&line.to_string());
-                    if let Some(mut after) = self.load()? {
-                        let now = platform.clock().now().0;
-                        for waiting in after.effects.iter_mut().filter(|e| is_it(e)) {
-                            waiting.attempts += 1;
-                            waiting.due_at = now + retry_delay_ms(waiting.attempts);
-                        }
-                        self.store(Some(after))?;
-                    }
-                    break;
+                    self.put_off(is_it, platform.clock().now().0 + retry_delay_ms(effect.attempts))?;
                 }
             }
         }
         Ok(())
+    }
+
+    fn forget(&self, is_it: impl Fn(&Waiting) -> bool) -> worker::Result<()> {
+        let Some(mut stored) = self.load()? else { return Ok(()) };
+        stored.effects.retain(|effect| !is_it(effect));
+        let gone = stored.effects.is_empty() && stored.due_at.is_none() && stored.state.is_none();
+        self.store((!gone).then_some(stored))
+    }
+
+    fn put_off(&self, is_it: impl Fn(&Waiting) -> bool, until: i64) -> worker::Result<()> {
+        let Some(mut stored) = self.load()? else { return Ok(()) };
+        stored.effects.iter_mut().filter(|effect| is_it(effect)).for_each(|effect| effect.due_at = until);
+        self.store(Some(stored))
     }
 }
 

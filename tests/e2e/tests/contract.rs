@@ -161,6 +161,25 @@ async fn an_effect_that_fails_comes_again_until_it_is_done() {
 }
 
 #[tokio::test]
+async fn effects_that_fail_are_tried_ever_more_rarely() {
+    let contract = Contract::new();
+    let (id, flag) = (unique("rare-"), unique("flag-"));
+    for _ in 0..3 {
+        contract.entity(&id, json!({"add_with_effect": {"flag": flag}})).await;
+    }
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(15) {
+        contract.post("/contract/maintain").await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    // Three requests, then five seconds of lease, then one, two, four, eight seconds of waiting.
+    let (done, runs) = contract.effects(&id).await;
+    assert!(done == 0 && (3..=30).contains(&runs), "{runs} runs of 3 effects in fifteen seconds");
+    contract.set_flag(&flag).await;
+    contract.state_when(&id, "three confirmations", |state| state["confirmed"] == 3).await;
+}
+
+#[tokio::test]
 async fn a_task_runs_after_its_response() {
     let contract = Contract::new();
     let name = unique("after-");

@@ -2,6 +2,10 @@
 
 use serde_json::json;
 use tmcp_e2e::{Answer, Storage, World, at_once, unique};
+use tokio::sync::Mutex;
+
+/// One test at a time: fifty writers at once are what a database of one file can be asked for, four times fifty are not.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 const MIB: usize = 1_048_576;
 const QUOTA: i64 = 10_485_760;
@@ -25,6 +29,7 @@ async fn put_at_once(store: &Storage, count: usize, width: usize, value: &str) -
 
 #[tokio::test]
 async fn of_twenty_concurrent_mebibytes_ten_fit() {
+    let _alone = ALONE.lock().await;
     let store = World::new().storage().await;
     let answers = put_at_once(&store, 20, 20, &"x".repeat(MIB)).await;
     assert_eq!(succeeded(&answers), 10);
@@ -36,6 +41,7 @@ async fn of_twenty_concurrent_mebibytes_ten_fit() {
 
 #[tokio::test]
 async fn of_eleven_hundred_concurrent_keys_a_thousand_fit() {
+    let _alone = ALONE.lock().await;
     let store = World::new().storage().await;
     let answers = put_at_once(&store, 1100, 50, "v").await;
     assert_eq!(succeeded(&answers), 1000);
@@ -51,6 +57,7 @@ async fn of_eleven_hundred_concurrent_keys_a_thousand_fit() {
 
 #[tokio::test]
 async fn one_key_written_at_once_counts_once() {
+    let _alone = ALONE.lock().await;
     let store = World::new().storage().await;
     let sizes: Vec<usize> = (1..=20).map(|n| n * 10_000).collect();
     let puts = sizes.clone().into_iter().map(|size| {
@@ -65,6 +72,7 @@ async fn one_key_written_at_once_counts_once() {
 
 #[tokio::test]
 async fn whatever_is_written_and_deleted_usage_is_the_sum() {
+    let _alone = ALONE.lock().await;
     let store = World::new().storage().await;
     let mut state = 88_172_645_463_325_252_u64;
     let mut random = move |below: usize| {
