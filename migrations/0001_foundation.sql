@@ -116,6 +116,7 @@ CREATE TABLE refresh_families (
 CREATE INDEX refresh_families_user ON refresh_families (uid, app_id);
 CREATE INDEX refresh_families_session ON refresh_families (platform_session) WHERE platform_session IS NOT NULL;
 CREATE INDEX refresh_families_end ON refresh_families (ends_at);
+CREATE INDEX refresh_families_ended ON refresh_families (ended_at) WHERE ended_at IS NOT NULL;
 
 CREATE TABLE refresh_tokens (
     hash TEXT NOT NULL PRIMARY KEY,
@@ -150,10 +151,11 @@ CREATE TABLE storage_entries (
     CONSTRAINT entry_shape CHECK ((deleted_at IS NULL) = (blob IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 
--- Usage is summed from this index alone.
+-- Usage is summed from this index alone (INDEXED BY: SQLite would take the primary key, and walk tombstones).
 CREATE INDEX storage_entries_live ON storage_entries (uid, app, size, expires_at) WHERE deleted_at IS NULL;
 CREATE INDEX storage_entries_seq ON storage_entries (uid, app, seq);
 CREATE INDEX storage_entries_expiry ON storage_entries (expires_at) WHERE expires_at IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX storage_entries_deletions ON storage_entries (uid, app, seq) WHERE deleted_at IS NOT NULL;
 CREATE INDEX storage_entries_tombstones ON storage_entries (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX storage_entries_key_id ON storage_entries (key_id) WHERE key_id IS NOT NULL;
 

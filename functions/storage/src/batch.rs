@@ -2,14 +2,14 @@
 //!
 //! | answer | when |
 //! |---|---|
-//! | 200 | get: what is there, and which keys are missing; set, delete: one result per item |
+//! | 200 | get: what is there, which keys are missing, and which are `deferred` since 4 MiB were full; set, delete: one result per item |
 //! | 400 `INVALID_REQUEST` | no item, too many, one key twice, or an item that is wrong |
 //! | 413 `STORAGE_QUOTA_EXCEEDED` | set: over the quota; nothing was changed |
 
 use crate::get::ValueBody;
 use crate::namespace::Namespace;
 use crate::put::{RequestMetadata, StoredBody, ValueRequest, conflict};
-use crate::read;
+use crate::read::{self, Budget};
 use crate::sql::{self, Entry};
 use crate::write::{self, Change, Outcome, Quota};
 use serde::Deserialize;
@@ -66,15 +66,19 @@ pub async fn get<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let payload = serde_json::to_string(&keys).map_err(|error| Failure::internal(error.to_string()))?;
     let (uid, app) = (namespace.uid.as_str(), namespace.app.as_str());
     let entries: Vec<Entry> = call.platform.sql().rows(stmt!(sql::FIND, uid, app, call.now(), payload)).await?;
-    let found = read::values(&call.platform, &namespace, entries).await?;
+    let mut budget = Budget::new();
+    let (now_read, deferred): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| budget.takes(entry));
+    let deferred: BTreeSet<String> = deferred.into_iter().map(|entry| entry.key).collect();
+    let found = read::values(&call.platform, &namespace, now_read).await?;
     let mut items = Map::new();
     for (entry, value) in found {
         let key = entry.key.clone();
         let body = serde_json::to_value(ValueBody::of(entry, value)).map_err(|error| Failure::internal(error.to_string()))?;
         items.insert(key, body);
     }
-    let missing: Vec<&StorageKey> = keys.iter().filter(|key| !items.contains_key(key.as_str())).collect();
-    Reply::json(&json!({"items": items, "missing": missing}))
+    let is_missing = |key: &&StorageKey| !items.contains_key(key.as_str()) && !deferred.contains(key.as_str());
+    let missing: Vec<&StorageKey> = keys.iter().filter(is_missing).collect();
+    Reply::json(&json!({"items": items, "missing": missing, "deferred": deferred}))
 }
 
 /// POST /api/v1/storage/batch/set
@@ -85,10 +89,11 @@ pub async fn set<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     check_keys(changes.iter().map(|change| &change.key).collect::<Vec<_>>().into_iter())?;
     let outcomes = write::apply(&call.platform, &namespace, &changes, Quota::Enforced).await?;
     let mut results = Vec::with_capacity(outcomes.len());
+    let mut budget = Budget::new();
     for outcome in outcomes {
         results.push(match outcome {
             Outcome::Applied(entry) => to_json(&StoredBody::of(entry))?,
-            Outcome::Conflict(entry) => conflict(&call.platform, &namespace, entry, now).await?,
+            Outcome::Conflict(entry) => conflict(&call.platform, &namespace, entry, now, &mut budget).await?,
             Outcome::Absent => return Err(Failure::internal("a write without an outcome")),
         });
     }

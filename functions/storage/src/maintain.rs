@@ -3,13 +3,13 @@
 //! Expired keys become tombstones; tombstones go after thirty days; intents of writes that never ended become garbage after an
 //! hour; garbage goes after ten minutes, when no reader can still hold its row; values under an old master key are sealed anew.
 
-use crate::key_count;
 use crate::namespace::Namespace;
 use crate::read::{self, chunk_key};
 use crate::seal::KeyRing;
 use crate::sql::{self, BlobRow, NamespaceRow};
 use crate::write::{self, limits};
 use serde::Deserialize;
+use std::future::Future;
 use serde_json::json;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Clock, Kv, Platform, Row, Sql, stmt};
@@ -22,17 +22,44 @@ const GARBAGE_MS: i64 = 10 * 60 * 1000;
 /// Rows of each kind in one portion.
 const PORTION: i64 = 100;
 
-/// The handler. Answers with how much of each there was.
+/// Rounds of each kind in one call: what one call leaves, the next takes up.
+const ROUNDS: usize = 5;
+
+/// The handler. Answers with how much of each there was; a step that fails does not keep the others from theirs.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let platform = &call.platform;
+    let (mut expired, mut purged, mut intents, mut garbage) = (0, 0, 0, 0);
+    let steps = [
+        ("expire", rounds(&mut expired, || expire(platform)).await),
+        ("purge", rounds(&mut purged, || purge(platform)).await),
+        ("stale_intents", rounds(&mut intents, || stale_intents(platform)).await),
+        ("collect", rounds(&mut garbage, || collect(platform, PORTION)).await),
+    ];
+    let (resealed, skipped) = reseal(platform).await?;
+    let mut failed: Vec<String> = steps
+        .into_iter()
+        .filter_map(|(step, outcome)| outcome.err().map(|failure| format!("{step}: {}", failure.cause().unwrap_or_default())))
+        .collect();
+    failed.extend(skipped);
+    if !failed.is_empty() {
+        call.note(failed.join("; "));
+    }
     Reply::json(&json!({
-        "expired_namespaces": expire(platform).await?,
-        "purged_namespaces": purge(platform).await?,
-        "stale_intents": stale_intents(platform).await?,
-        "garbage": collect(platform).await?,
-        "resealed": reseal(platform).await?,
-        "values_per_key": key_count::counts(platform).await?,
+        "expired_namespaces": expired, "purged_namespaces": purged, "stale_intents": intents, "garbage": garbage,
+        "resealed": resealed, "failed": failed.len(),
     }))
+}
+
+/// Repeats a step while it finds full portions, and adds up what it found.
+async fn rounds<F: Future<Output = Result<usize, Failure>>>(total: &mut usize, step: impl Fn() -> F) -> Result<(), Failure> {
+    for _ in 0..ROUNDS {
+        let found = step().await?;
+        *total += found;
+        if i64::try_from(found).unwrap_or(0) < PORTION {
+            break;
+        }
+    }
+    Ok(())
 }
 
 async fn expire<P: Platform>(platform: &P) -> Result<usize, Failure> {
@@ -74,9 +101,10 @@ async fn stale_intents<P: Platform>(platform: &P) -> Result<usize, Failure> {
     Ok(blobs.len())
 }
 
-async fn collect<P: Platform>(platform: &P) -> Result<usize, Failure> {
+/// Removes at most `most` blobs that no reader can still hold a row of.
+pub async fn collect<P: Platform>(platform: &P, most: i64) -> Result<usize, Failure> {
     let before = platform.clock().now().plus(-GARBAGE_MS);
-    let rows: Vec<BlobRow> = platform.sql().rows(stmt!(sql::OLD_GARBAGE, before, PORTION)).await?;
+    let rows: Vec<BlobRow> = platform.sql().rows(stmt!(sql::OLD_GARBAGE, before, most)).await?;
     for BlobRow { blob, chunks } in &rows {
         for n in 0..*chunks {
             platform.kv().delete(&chunk_key(blob, n)).await?;
@@ -98,14 +126,18 @@ struct OwnedEntry {
     entry: sql::Entry,
 }
 
-async fn reseal<P: Platform>(platform: &P) -> Result<usize, Failure> {
+/// Seals values anew; one that cannot be opened is named and left as it is.
+async fn reseal<P: Platform>(platform: &P) -> Result<(usize, Vec<String>), Failure> {
     let ring = KeyRing::of(platform)?;
     let rows = platform.sql().query(stmt!(sql::UNDER_OLD_KEY, ring.current(), PORTION)).await?;
-    let count = rows.len();
+    let (mut done, mut skipped) = (0, Vec::new());
     for row in rows {
-        reseal_one(platform, row).await?;
+        match reseal_one(platform, row).await {
+            Ok(()) => done += 1,
+            Err(failure) => skipped.push(format!("reseal: {}", failure.cause().unwrap_or_default())),
+        }
     }
-    Ok(count)
+    Ok((done, skipped))
 }
 
 /// Seals one value anew under a new blob id; a write that comes in between wins, since the row's blob is another one then.
@@ -119,7 +151,8 @@ async fn reseal_one<P: Platform>(platform: &P, row: Row) -> Result<(), Failure> 
     let now = platform.clock().now();
     let announced = json!([{"blob": new.blob, "chunks": new.chunk_count(), "key": entry.key}]).to_string();
     if !new.chunks.is_empty() {
-        platform.sql().query(stmt!(sql::INTEND, now, announced.as_str())).await?;
+        let (uid, app) = (namespace.uid.as_str(), namespace.app.as_str());
+        platform.sql().query(stmt!(sql::INTEND, now, announced.as_str(), uid, app, 0, false, 0)).await?;
         write::store_chunks(platform, &sealed).await?;
     }
     let (uid, app, old) = (namespace.uid.as_str(), namespace.app.as_str(), entry.blob.as_deref());

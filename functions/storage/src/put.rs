@@ -10,7 +10,7 @@
 
 use crate::get::Metadata;
 use crate::namespace::{Namespace, key_of};
-use crate::read;
+use crate::read::{self, Budget};
 use crate::sql::Entry;
 use crate::write::{self, Change, NewValue, Outcome, Quota};
 use serde::{Deserialize, Serialize};
@@ -74,24 +74,31 @@ impl StoredBody {
     }
 }
 
-/// The protocol's conflict answer. A key that was deleted or has expired since has no value.
+/// The protocol's conflict answer. A key that was deleted or has expired since has no value; one that an answer has no room for is
+/// left out and marked.
 pub async fn conflict<P: Platform>(
     platform: &P,
     namespace: &Namespace,
     entry: Entry,
     now: Millis,
+    budget: &mut Budget,
 ) -> Result<serde_json::Value, Failure> {
-    let updated_at = entry.updated_at.rfc3339();
-    let key = entry.key.clone();
-    let server_value = if entry.is_live(now) {
+    let (key, updated_at) = (entry.key.clone(), entry.updated_at.rfc3339());
+    let live = entry.is_live(now);
+    let omitted = live && !budget.takes(&entry);
+    let server_value = if live && !omitted {
         read::values(platform, namespace, vec![entry]).await?.pop().map(|(_, value)| value)
     } else {
         None
     };
-    Ok(json!({
+    let mut body = json!({
         "key": key, "success": true, "conflict_detected": true, "resolution": "server_wins",
         "server_value": server_value, "updated_at": updated_at,
-    }))
+    });
+    if let (true, Some(body)) = (omitted, body.as_object_mut()) {
+        body.insert("server_value_omitted".to_owned(), json!(true));
+    }
+    Ok(body)
 }
 
 /// The handler.
@@ -101,7 +108,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let outcome = write::apply(&call.platform, &namespace, &[change], Quota::Enforced).await?.pop();
     match outcome {
         Some(Outcome::Applied(entry)) => Reply::json(&StoredBody::of(entry)),
-        Some(Outcome::Conflict(entry)) => Reply::json(&conflict(&call.platform, &namespace, entry, now).await?),
+        Some(Outcome::Conflict(entry)) => Reply::json(&conflict(&call.platform, &namespace, entry, now, &mut Budget::new()).await?),
         Some(Outcome::Absent) | None => Err(Failure::internal("a write without an outcome")),
     }
 }

@@ -81,3 +81,23 @@ pub async fn values(
     }
     Ok(found)
 }
+
+/// How many bytes of values one answer may still take. An isolate has 128 MiB for everybody.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget(i64);
+
+impl Budget {
+    /// Four MiB.
+    pub const fn new() -> Self {
+        Self(4 * 1_048_576)
+    }
+
+    /// Whether a value of this row still fits; the first one always does.
+    pub fn takes(&mut self, entry: &Entry) -> bool {
+        let fits = self.0 >= entry.size || self.0 == Self::new().0;
+        if fits {
+            self.0 -= entry.size;
+        }
+        fits
+    }
+}

@@ -1,5 +1,6 @@
 //! Every statement of the group, with its row types. Items of a batch come as one JSON array through `json_each`, so that a batch
-//! of a hundred is as many statements as a batch of one.
+//! of a hundred is as many statements as a batch of one. `CROSS JOIN` keeps SQLite from walking a whole namespace per item, and
+//! `INDEXED BY` from walking tombstones; a test holds the plans.
 
 use serde::{Deserialize, Serialize};
 use tmcp_protocol::Millis;
@@ -12,14 +13,15 @@ pub const BUMP: &str = "INSERT INTO storage_usage (uid, app, seq, purged_seq, by
 
 /// Records blobs that the items are about to replace.
 pub const RETIRE: &str = "INSERT INTO storage_garbage (blob, chunks, created_at) \
-    SELECT e.blob, e.chunks, ?3 FROM json_each(?4) j JOIN storage_entries e \
+    SELECT e.blob, e.chunks, ?3 FROM json_each(?4) j CROSS JOIN storage_entries e \
     ON e.uid = ?1 AND e.app = ?2 AND e.key = j.value ->> 'key' \
     WHERE e.chunks > 0 AND (j.value ->> 'client_ts' IS NULL OR j.value ->> 'client_ts' >= e.client_ts) \
     AND (j.value ->> 'chunks' = 0 OR EXISTS (SELECT 1 FROM storage_intents i WHERE i.blob = j.value ->> 'blob')) \
     ON CONFLICT (blob) DO NOTHING";
 
 /// Writes the items: the last write wins by client timestamp, an item without one always does. An item whose intent was swept is
-/// left out, since its blob may be gone. Deletions become tombstones, and only of keys that have a row.
+/// left out, since its blob may be gone. Deletions become tombstones: without a timestamp only of a key that is there, with one always,
+/// so that another device's older write loses even where this one's never arrived.
 pub const WRITE: &str = "INSERT INTO storage_entries (uid, app, key, seq, version, client_ts, size, blob, chunks, key_id, body, \
     content_type, created_at, updated_at, expires_at, deleted_at) \
     SELECT ?1, ?2, j.value ->> 'key', u.seq - ?5 + 1 + j.key, COALESCE(e.version, 0) + 1, \
@@ -31,7 +33,7 @@ pub const WRITE: &str = "INSERT INTO storage_entries (uid, app, key, seq, versio
     FROM json_each(?4) j JOIN storage_usage u ON u.uid = ?1 AND u.app = ?2 \
     LEFT JOIN storage_entries e ON e.uid = ?1 AND e.app = ?2 AND e.key = j.value ->> 'key' \
     WHERE (j.value ->> 'chunks' = 0 OR EXISTS (SELECT 1 FROM storage_intents i WHERE i.blob = j.value ->> 'blob')) \
-    AND (j.value ->> 'blob' IS NOT NULL OR e.key IS NOT NULL) \
+    AND (j.value ->> 'blob' IS NOT NULL OR j.value ->> 'client_ts' IS NOT NULL OR (e.key IS NOT NULL AND e.deleted_at IS NULL)) \
     ON CONFLICT (uid, app, key) DO UPDATE SET seq = excluded.seq, version = excluded.version, client_ts = excluded.client_ts, \
     size = excluded.size, blob = excluded.blob, chunks = excluded.chunks, key_id = excluded.key_id, body = excluded.body, \
     content_type = excluded.content_type, created_at = excluded.created_at, updated_at = excluded.updated_at, \
@@ -40,21 +42,21 @@ pub const WRITE: &str = "INSERT INTO storage_entries (uid, app, key, seq, versio
 
 /// Drops the intents of blobs that a row points at now; those of items that lost stay, for the sweep.
 pub const SETTLE: &str = "DELETE FROM storage_intents WHERE blob IN (SELECT j.value ->> 'blob' FROM json_each(?3) j \
-    JOIN storage_entries e ON e.uid = ?1 AND e.app = ?2 AND e.key = j.value ->> 'key' AND e.blob = j.value ->> 'blob')";
+    CROSS JOIN storage_entries e ON e.uid = ?1 AND e.app = ?2 AND e.key = j.value ->> 'key' AND e.blob = j.value ->> 'blob')";
 
 /// Recomputes usage from the unexpired rows; with `enforced` the named CHECKs fail the batch when it is over the quota.
 pub const RECOUNT: &str = "UPDATE storage_usage SET enforced = ?4, (bytes, keys) = (SELECT COALESCE(SUM(size), 0), COUNT(*) \
-    FROM storage_entries WHERE uid = ?1 AND app = ?2 AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)) \
-    WHERE uid = ?1 AND app = ?2 RETURNING seq";
+    FROM storage_entries INDEXED BY storage_entries_live \
+    WHERE uid = ?1 AND app = ?2 AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)) WHERE uid = ?1 AND app = ?2 RETURNING seq";
 
 /// What stands under the items' keys now.
 pub const OUTCOME: &str = "SELECT e.key, e.seq, e.client_ts, e.size, e.blob, e.chunks, e.key_id, e.body, e.content_type, \
-    e.created_at, e.updated_at, e.expires_at, e.deleted_at FROM json_each(?3) j JOIN storage_entries e \
+    e.created_at, e.updated_at, e.expires_at, e.deleted_at FROM json_each(?3) j CROSS JOIN storage_entries e \
     ON e.uid = ?1 AND e.app = ?2 AND e.key = j.value ->> 'key'";
 
 /// Rows of the keys in a JSON array that are there and not expired.
 pub const FIND: &str = "SELECT e.key, e.seq, e.client_ts, e.size, e.blob, e.chunks, e.key_id, e.body, e.content_type, \
-    e.created_at, e.updated_at, e.expires_at, e.deleted_at FROM json_each(?4) j JOIN storage_entries e \
+    e.created_at, e.updated_at, e.expires_at, e.deleted_at FROM json_each(?4) j CROSS JOIN storage_entries e \
     ON e.uid = ?1 AND e.app = ?2 AND e.key = j.value \
     WHERE e.deleted_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > ?3)";
 
@@ -69,20 +71,35 @@ pub const LIST: &str = "SELECT key, size, updated_at, expires_at FROM storage_en
     ORDER BY key LIMIT ?7";
 
 /// Usage, summed from the rows.
-pub const USAGE: &str = "SELECT COALESCE(SUM(size), 0) AS bytes, COUNT(*) AS keys FROM storage_entries \
+pub const USAGE: &str = "SELECT COALESCE(SUM(size), 0) AS bytes, COUNT(*) AS keys FROM storage_entries INDEXED BY storage_entries_live \
     WHERE uid = ?1 AND app = ?2 AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)";
 
 /// Where the namespace's sequence stands.
 pub const SEQUENCE: &str = "SELECT seq, purged_seq FROM storage_usage WHERE uid = ?1 AND app = ?2";
 
-/// What changed behind a place in the sequence, deletions and expired keys included.
+/// What changed behind a place in the sequence, deletions and expired keys included; without a key, behind all of that place.
 pub const CHANGES: &str = "SELECT key, seq, client_ts, size, blob, chunks, key_id, body, content_type, created_at, updated_at, \
-    expires_at, deleted_at FROM storage_entries WHERE uid = ?1 AND app = ?2 AND (seq > ?3 OR (seq = ?3 AND key > ?4)) \
+    expires_at, deleted_at FROM storage_entries WHERE uid = ?1 AND app = ?2 AND seq >= ?3 AND (seq > ?3 OR key > ?4) \
     ORDER BY seq, key LIMIT ?5";
 
-/// Announces blobs that are about to be written.
+/// Announces blobs that are about to be written. With `?6` set, not when the namespace is so full that the batch must fail: `?5` is
+/// what the batch brings, `?7` the quota. The batch itself decides; this only keeps hopeless bytes out of KV.
 pub const INTEND: &str = "INSERT INTO storage_intents (blob, chunks, created_at) \
-    SELECT j.value ->> 'blob', j.value ->> 'chunks', ?1 FROM json_each(?2) j WHERE j.value ->> 'chunks' > 0";
+    SELECT j.value ->> 'blob', j.value ->> 'chunks', ?1 FROM json_each(?2) j WHERE j.value ->> 'chunks' > 0 AND (?6 = 0 OR \
+    (SELECT COALESCE(SUM(size), 0) FROM storage_entries INDEXED BY storage_entries_live WHERE uid = ?3 AND app = ?4 \
+    AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?1)) + ?5 - \
+    (SELECT COALESCE(SUM(e.size), 0) FROM json_each(?2) k CROSS JOIN storage_entries e ON e.uid = ?3 AND e.app = ?4 \
+    AND e.key = k.value ->> 'key' AND e.deleted_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > ?1)) <= ?7) RETURNING blob";
+
+/// How many tombstones a namespace keeps, about.
+pub const MAX_TOMBSTONES: i64 = 2_000;
+/// Every 128 changes or so: marks the tombstones beyond the most recent `?4` as gone.
+pub const MARK_SURPLUS: &str = "UPDATE storage_usage SET purged_seq = MAX(purged_seq, COALESCE((SELECT e.seq FROM storage_entries e \
+    INDEXED BY storage_entries_deletions WHERE e.uid = ?1 AND e.app = ?2 AND e.deleted_at IS NOT NULL \
+    ORDER BY e.seq DESC LIMIT 1 OFFSET ?4), 0)) WHERE uid = ?1 AND app = ?2 AND seq % 128 < ?3";
+/// Removes tombstones that are marked as gone.
+pub const DROP_SURPLUS: &str = "DELETE FROM storage_entries INDEXED BY storage_entries_deletions WHERE uid = ?1 AND app = ?2 \
+    AND deleted_at IS NOT NULL AND seq <= (SELECT u.purged_seq FROM storage_usage u WHERE u.uid = ?1 AND u.app = ?2)";
 
 /// Turns intents into garbage: those in a JSON array of blob ids.
 pub const ABANDON: &str = "INSERT INTO storage_garbage (blob, chunks, created_at) SELECT i.blob, i.chunks, ?1 \
@@ -98,7 +115,8 @@ pub const OLD_GARBAGE: &str = "SELECT blob, chunks FROM storage_garbage WHERE cr
 pub const FORGET_GARBAGE: &str = "DELETE FROM storage_garbage WHERE blob IN (SELECT j.value FROM json_each(?1) j)";
 
 /// Namespaces with expired keys.
-pub const EXPIRED: &str = "SELECT DISTINCT uid, app FROM storage_entries WHERE expires_at <= ?1 AND deleted_at IS NULL LIMIT ?2";
+pub const EXPIRED: &str = "SELECT DISTINCT uid, app FROM (SELECT uid, app FROM storage_entries INDEXED BY storage_entries_expiry \
+    WHERE expires_at <= ?1 AND deleted_at IS NULL LIMIT ?2)";
 /// Records the blobs of a namespace's expired keys.
 pub const RETIRE_EXPIRED: &str = "INSERT INTO storage_garbage (blob, chunks, created_at) SELECT blob, chunks, ?3 \
     FROM storage_entries WHERE uid = ?1 AND app = ?2 AND expires_at <= ?3 AND deleted_at IS NULL AND chunks > 0 \
@@ -110,7 +128,8 @@ pub const EXPIRE: &str = "UPDATE storage_entries SET deleted_at = ?3, updated_at
     WHERE uid = ?1 AND app = ?2 AND expires_at <= ?3 AND deleted_at IS NULL";
 
 /// Namespaces with tombstones that need not be remembered any more.
-pub const OLD_TOMBSTONES: &str = "SELECT DISTINCT uid, app FROM storage_entries WHERE deleted_at <= ?1 LIMIT ?2";
+pub const OLD_TOMBSTONES: &str = "SELECT DISTINCT uid, app FROM (SELECT uid, app FROM storage_entries INDEXED BY storage_entries_tombstones \
+    WHERE deleted_at <= ?1 LIMIT ?2)";
 /// Remembers how far the namespace's tombstones are gone: older cursors have to start again.
 pub const MARK_PURGE: &str = "UPDATE storage_usage SET purged_seq = MAX(purged_seq, COALESCE((SELECT MAX(seq) FROM storage_entries \
     WHERE uid = ?1 AND app = ?2 AND deleted_at <= ?3), 0)), enforced = 0 WHERE uid = ?1 AND app = ?2";
@@ -119,7 +138,7 @@ pub const PURGE: &str = "DELETE FROM storage_entries WHERE uid = ?1 AND app = ?2
 
 /// Values under a master key that is not the current one.
 pub const UNDER_OLD_KEY: &str = "SELECT uid, app, key, seq, client_ts, size, blob, chunks, key_id, body, content_type, created_at, \
-    updated_at, expires_at, deleted_at FROM storage_entries WHERE key_id IS NOT NULL AND key_id <> ?1 LIMIT ?2";
+    updated_at, expires_at, deleted_at FROM storage_entries WHERE key_id < ?1 OR key_id > ?1 LIMIT ?2";
 /// Replaces a value's bytes by the same value under another key; does nothing when the row has changed since.
 pub const RESEAL: &str = "UPDATE storage_entries SET blob = ?5, chunks = ?6, key_id = ?7, body = ?8 \
     WHERE uid = ?1 AND app = ?2 AND key = ?3 AND blob = ?4 AND (?6 = 0 OR EXISTS (SELECT 1 FROM storage_intents i WHERE i.blob = ?5))";

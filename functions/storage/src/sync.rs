@@ -5,14 +5,14 @@
 //! order, `changes[]` behind the cursor (own writes included), the new `cursor`, `has_more`, and `reset: true` where the client has
 //! to drop what it has, since the cursor is older than what the server remembers of deletions (thirty days).
 //!
-//! What if it is repeated? Writes at equal timestamps are the same writes: the outcome is the same, the sequence moves on.
+//! What if it is repeated? Writes at equal timestamps are written again, unless somebody else's newer one has come meanwhile.
 
 use crate::batch::to_json;
 use crate::get::ValueBody;
 use crate::list::limit_of;
 use crate::namespace::Namespace;
 use crate::put::{RequestMetadata, StoredBody, ValueRequest, conflict};
-use crate::read;
+use crate::read::{self, Budget};
 use crate::sql::{self, Entry, SequenceRow};
 use crate::write::{self, Change, Outcome, Quota};
 use base64::Engine;
@@ -21,14 +21,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tmcp_http::{Call, Failure, Reply};
-use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_ports::{Platform, Row, Sql, stmt};
 use tmcp_protocol::Millis;
 use tmcp_protocol::storage::{self, MAX_BATCH_ITEMS, StorageKey};
 
+/// Changes in one answer at most: each may take reads from KV, and one request has a thousand.
 const PAGE: i64 = 200;
-const MAX_PAGE: i64 = 1000;
-/// Bytes of values in one page of changes; the rest comes with the next.
-const PAGE_BYTES: i64 = 4 * 1_048_576;
 
 #[derive(Deserialize)]
 struct SyncRequest {
@@ -74,19 +72,33 @@ impl Operation {
 /// A place in the namespace's sequence, opaque to clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Cursor {
+    /// Everything before this place was seen.
     seq: i64,
-    key: String,
+    /// Of this place the keys up to this one; all of them without one.
+    key: Option<String>,
+    /// Where the sequence stood when this walk began: tombstones that were dropped before cannot be missed by it.
+    began: i64,
 }
 
 impl Cursor {
+    const START: Self = Self { seq: 0, key: None, began: 0 };
+
     fn encode(&self) -> String {
-        URL_SAFE_NO_PAD.encode(format!("{}.{}", self.seq, self.key))
+        let key = self.key.as_ref().map(|key| format!(".{key}")).unwrap_or_default();
+        URL_SAFE_NO_PAD.encode(format!("{}.{}{key}", self.seq, self.began))
     }
 
     fn decode(text: &str) -> Option<Self> {
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        let (seq, key) = text.split_once('.')?;
-        Some(Self { seq: seq.parse().ok().filter(|seq| (0..=tmcp_ports::sql::MAX_INTEGER).contains(seq))?, key: key.to_owned() })
+        let mut parts = text.splitn(3, '.');
+        let mut number = || parts.next()?.parse().ok().filter(|n| (0..=tmcp_ports::sql::MAX_INTEGER).contains(n));
+        let (seq, began) = (number()?, number()?);
+        Some(Self { seq, began, key: parts.next().map(str::to_owned) })
+    }
+
+    /// Whether nothing that this walk has not seen is forgotten.
+    fn is_known(&self, place: SequenceRow) -> bool {
+        self.seq.max(self.began) >= place.purged_seq && self.seq <= place.seq
     }
 }
 
@@ -94,7 +106,7 @@ impl Cursor {
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let (namespace, now) = (Namespace::of(&call)?, call.now());
     let request: SyncRequest = call.json()?;
-    let limit = limit_of(request.limit.map(|limit| limit.to_string()).as_deref(), PAGE, MAX_PAGE)?;
+    let limit = limit_of(request.limit.map(|limit| limit.to_string()).as_deref(), PAGE, PAGE)?;
     if request.operations.len() > MAX_BATCH_ITEMS {
         return Err(Failure::invalid(format!("a sync has at most {MAX_BATCH_ITEMS} operations")));
     }
@@ -104,9 +116,10 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     };
     let changes: Vec<Change> = request.operations.into_iter().enumerate().map(|(n, op)| op.check(n, now)).collect::<Result<_, _>>()?;
     let mut results = Vec::with_capacity(changes.len());
+    let mut budget = Budget::new();
     for run in distinct_runs(&changes) {
         for (change, outcome) in run.iter().zip(apply_run(&call.platform, &namespace, run).await?) {
-            results.push(result(&call.platform, &namespace, change, outcome, now).await?);
+            results.push(result(&call.platform, &namespace, change, outcome, now, &mut budget).await?);
         }
     }
     let page = changes_since(&call.platform, &namespace, cursor, limit, now).await?;
@@ -158,12 +171,13 @@ async fn result<P: Platform>(
     change: &Change,
     outcome: Result<Outcome, Failure>,
     now: Millis,
+    budget: &mut Budget,
 ) -> Result<Value, Failure> {
     match outcome {
         Ok(Outcome::Applied(entry)) if change.value.is_some() => to_json(&StoredBody::of(entry)),
         Ok(Outcome::Applied(_)) => Ok(json!({"key": change.key, "success": true, "deleted": true})),
         Ok(Outcome::Absent) => Ok(json!({"key": change.key, "success": true, "deleted": false})),
-        Ok(Outcome::Conflict(entry)) => conflict(platform, namespace, entry, now).await,
+        Ok(Outcome::Conflict(entry)) => conflict(platform, namespace, entry, now, budget).await,
         Err(failure) => Ok(json!({"key": change.key, "success": false, "error": {"code": failure.code().as_str()}})),
     }
 }
@@ -175,40 +189,43 @@ struct Page {
     reset: bool,
 }
 
-async fn changes_since<P: Platform>(
+/// Where the sequence stands and what changed behind a cursor, read at once: a purge in between would hide deletions.
+async fn look<P: Platform>(
     platform: &P,
     namespace: &Namespace,
-    cursor: Option<Cursor>,
+    from: &Cursor,
     limit: i64,
-    now: Millis,
-) -> Result<Page, Failure> {
+) -> Result<(Option<SequenceRow>, Vec<Entry>), Failure> {
     let (uid, app) = (namespace.uid.as_str(), namespace.app.as_str());
-    let place: Option<SequenceRow> = platform.sql().first(stmt!(sql::SEQUENCE, uid, app)).await?;
+    let changes = stmt!(sql::CHANGES, uid, app, from.seq, from.key.as_deref(), limit + 1);
+    let mut results = platform.sql().batch(vec![stmt!(sql::SEQUENCE, uid, app), changes]).await?;
+    let entries = results.pop().unwrap_or_default().into_iter().map(Row::decode).collect::<Result<_, _>>()?;
+    let place = results.pop().and_then(|rows| rows.into_iter().next()).map(Row::decode).transpose()?;
+    Ok((place, entries))
+}
+
+async fn changes_since<P: Platform>(platform: &P, namespace: &Namespace, cursor: Option<Cursor>, limit: i64, now: Millis) -> Result<Page, Failure> {
+    let mut from = cursor.clone().unwrap_or(Cursor::START);
+    let (mut place, mut entries) = look(platform, namespace, &from, limit).await?;
+    let mut reset = cursor.is_none();
+    if place.is_none_or(|place| !from.is_known(place)) && !reset {
+        (from, reset) = (Cursor::START, true);
+        (place, entries) = look(platform, namespace, &from, limit).await?;
+    }
     let Some(place) = place else {
         // Nothing was ever written here, or everything was erased.
         let reset = cursor.is_some_and(|cursor| cursor.seq > 0);
-        return Ok(Page { changes: Vec::new(), cursor: Cursor { seq: 0, key: String::new() }, has_more: false, reset });
+        return Ok(Page { changes: Vec::new(), cursor: Cursor::START, has_more: false, reset });
     };
-    let known = cursor.filter(|cursor| cursor.seq >= place.purged_seq && cursor.seq <= place.seq);
-    let reset = known.is_none();
-    let from = known.unwrap_or(Cursor { seq: 0, key: String::new() });
-    let statement = stmt!(sql::CHANGES, uid, app, from.seq, from.key.as_str(), limit + 1);
-    let mut entries: Vec<Entry> = platform.sql().rows(statement).await?;
-    let mut page = usize::try_from(limit).unwrap_or(usize::MAX).min(entries.len());
-    let mut bytes = 0;
-    for (n, entry) in entries.iter().enumerate().take(page).skip(1) {
-        bytes += entry.size;
-        if bytes > PAGE_BYTES {
-            page = n;
-            break;
-        }
-    }
+    let began = if reset { place.seq } else { from.began };
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut budget = Budget::new();
+    let page = entries.iter().take(most).take_while(|entry| budget.takes(entry)).count();
     let has_more = entries.len() > page;
     entries.truncate(page);
     let cursor = match entries.last() {
-        Some(entry) if has_more => Cursor { seq: entry.seq, key: entry.key.clone() },
-        // All keys of this place in the sequence were seen.
-        _ => Cursor { seq: place.seq.max(from.seq), key: "\u{10FFFF}".to_owned() },
+        Some(entry) if has_more => Cursor { seq: entry.seq, key: Some(entry.key.clone()), began },
+        _ => Cursor { seq: place.seq, key: None, began: place.seq },
     };
     let mut changes = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -230,9 +247,11 @@ mod tests {
 
     #[test]
     fn cursors_are_opaque_and_checked() {
-        let cursor = Cursor { seq: 12, key: "a.b".into() };
-        assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
-        for bad in ["", "!", "MTI", &URL_SAFE_NO_PAD.encode("-1.k"), &URL_SAFE_NO_PAD.encode("x.k")] {
+        for key in [Some("a.b".to_owned()), None, Some(String::new())] {
+            let cursor = Cursor { seq: 12, key, began: 15 };
+            assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
+        }
+        for bad in ["", "!", "MTI", &URL_SAFE_NO_PAD.encode("-1.2.k"), &URL_SAFE_NO_PAD.encode("x.1.k")] {
             assert_eq!(Cursor::decode(bad), None, "{bad}");
         }
     }

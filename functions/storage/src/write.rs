@@ -183,14 +183,24 @@ pub async fn apply<P: Platform>(
     let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
     let payload = json(&items)?;
     if !large.is_empty() {
-        platform.sql().query(stmt!(sql::INTEND, now, payload.as_str())).await?;
+        let bytes: i64 = items.iter().map(|item| item.size).sum();
+        let enforced = quota == Quota::Enforced;
+        let intend = stmt!(sql::INTEND, now, payload.as_str(), uid, app, bytes, enforced, limits.bytes);
+        if platform.sql().query(intend).await?.is_empty() {
+            return Err(over_quota(usage(platform, namespace).await?, limits));
+        }
         store_chunks(platform, &large).await?;
+        collect_later(platform, items.len());
     }
     let mut statements = vec![stmt!(sql::BUMP, uid, app, now, count, limits.bytes, limits.keys)];
     statements.push(stmt!(sql::RETIRE, uid, app, now, payload.as_str()));
     statements.push(stmt!(sql::WRITE, uid, app, now, payload.as_str(), count));
     if !large.is_empty() {
         statements.push(stmt!(sql::SETTLE, uid, app, payload.as_str()));
+    }
+    if changes.iter().any(|change| change.value.is_none()) {
+        statements.push(stmt!(sql::MARK_SURPLUS, uid, app, count, sql::MAX_TOMBSTONES));
+        statements.push(stmt!(sql::DROP_SURPLUS, uid, app));
     }
     statements.push(stmt!(sql::RECOUNT, uid, app, now, quota == Quota::Enforced));
     statements.push(stmt!(sql::OUTCOME, uid, app, payload.as_str()));
@@ -222,7 +232,7 @@ fn outcomes(changes: &[Change], rows: Vec<Row>, first_seq: i64) -> Result<Vec<Ou
         .map(|(seq, change)| match rows.remove(change.key.as_str()) {
             Some(entry) if entry.seq == seq => Ok(Outcome::Applied(entry)),
             Some(entry) if change.client_ts.is_some() => Ok(Outcome::Conflict(entry)),
-            None if change.value.is_none() => Ok(Outcome::Absent),
+            _ if change.value.is_none() => Ok(Outcome::Absent),
             // Without a timestamp a write always wins: only a swept intent, an hour after it was announced, can be in the way.
             _ => Err(Failure::unavailable("the write took so long that its blob was swept")),
         })
@@ -239,6 +249,16 @@ fn abandon_later<P: Platform>(platform: &P, sealed: &[Sealed]) {
     platform.tasks().after(async move {
         // The sweep does it where this fails.
         let _ = abandon(&later, &blobs).await;
+    });
+}
+
+/// Removes old garbage after the response, twice as much as the write can leave: so the sweep grows with what there is to sweep.
+fn collect_later<P: Platform>(platform: &P, items: usize) {
+    let later = platform.clone();
+    let most = i64::try_from(items).unwrap_or(1).saturating_mul(2);
+    platform.tasks().after(async move {
+        // Maintenance does it where this fails.
+        let _ = crate::maintain::collect(&later, most).await;
     });
 }
 

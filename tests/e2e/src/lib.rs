@@ -7,6 +7,7 @@
 mod answer;
 mod keys;
 mod matrix;
+pub mod rows;
 mod secrets;
 mod storage;
 mod up;
