@@ -72,7 +72,10 @@ fn operation(route: &Route) -> Value {
         };
         if let Some((media, max)) = body {
             let content = json!({ media: {"schema": {"type": "object"}} });
-            object.insert("requestBody".into(), json!({"required": true, "description": format!("At most {max} bytes."), "content": content}));
+            object.insert(
+                "requestBody".into(),
+                json!({"required": true, "description": format!("At most {max} bytes."), "content": content}),
+            );
         }
         if route.path.contains("{key}") {
             let key = json!({"name": "key", "in": "path", "required": true, "schema": {"type": "string", "minLength": 1, "maxLength": 256}});

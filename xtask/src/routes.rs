@@ -74,13 +74,20 @@ fn component_for<'a>(routes: &BTreeMap<&'a str, &'a str>, path: &str) -> Option<
         Some(prefix) => path == prefix || path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/')),
         None => route == path,
     };
-    routes.iter().filter(|(route, _)| matches(route)).max_by_key(|(route, _)| (!route.ends_with("/..."), route.len())).map(|(_, c)| *c)
+    routes
+        .iter()
+        .filter(|(route, _)| matches(route))
+        .max_by_key(|(route, _)| (!route.ends_with("/..."), route.len()))
+        .map(|(_, c)| *c)
 }
 
 fn spin_problems(manifest: &Table) -> Vec<String> {
     let triggers = tables(manifest, &["trigger", "http"]);
-    let routes: BTreeMap<&str, &str> =
-        triggers.iter().map(|trigger| (text(trigger, "route"), text(trigger, "component"))).filter(|(route, _)| !route.is_empty()).collect();
+    let routes: BTreeMap<&str, &str> = triggers
+        .iter()
+        .map(|trigger| (text(trigger, "route"), text(trigger, "component")))
+        .filter(|(route, _)| !route.is_empty())
+        .collect();
     let mut found = Vec::new();
     for route in ROUTES.iter().filter(|route| route.is_public_path()) {
         let path = route.path.replace("{key}", "some-key");
@@ -109,7 +116,8 @@ fn spin_problems(manifest: &Table) -> Vec<String> {
 
 fn gateway_problems(manifest: &Table) -> Vec<String> {
     let services = tables(manifest, &["services"]);
-    let bound: BTreeMap<&str, &str> = services.iter().map(|service| (text(service, "binding"), text(service, "service"))).collect();
+    let bound: BTreeMap<&str, &str> =
+        services.iter().map(|service| (text(service, "binding"), text(service, "service"))).collect();
     let mut found = Vec::new();
     for route in ROUTES.iter().filter(|route| route.is_public_path()) {
         let function = function_for(&route.path.replace("{key}", "some-key"));

@@ -59,12 +59,7 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     let person = person(call, form).await?;
     call.is_about(Some(person.uid.as_str()), Some(client.app_id.as_str()));
     let subject = SubjectId::user(&person.uid, client.app_id.as_str());
-    let admission = subject::admit(&call.platform, &subject, &call.settings.limits, LimitClass::TokenGeneration, None).await?;
-    let admission = admission.ok_or_else(|| Failure::internal("a draw without a token was revoked"))?;
-    call.admitted(admission);
-    if !admission.allowed {
-        return Err(Failure::too_many(admission));
-    }
+    call.draw(&subject, LimitClass::TokenGeneration).await?;
     check_scopes(&requested, client, person.level)?;
     issue(call, client, person, requested, context).await
 }
@@ -127,8 +122,10 @@ async fn person<P: Platform>(call: &Call<P>, form: &Form) -> Result<Person, Fail
         Err(_) => {
             let claim = form.get("matrix_user_id").map(MatrixUserId::parse).transpose();
             let claim = claim.map_err(|error| Failure::oauth("invalid_request", 400, error.to_string()))?;
+            // As strict as a sign-in, since it is one.
+            call.draw(&SubjectId::address(&call.address), LimitClass::SignIn).await?;
             let credentials = json!({ "matrix_user_id": claim, "access_token": token });
-            let verified = sign_in::verify(call, &credentials).await?.ok_or_else(|| invalid_grant("refused by identity"))?;
+            let verified = sign_in::verify(call, credentials).await?.ok_or_else(|| invalid_grant("refused by identity"))?;
             Ok(Person {
                 uid: verified.uid,
                 subject: FamilySubject { sub: verified.matrix_user_id, wallet_id: verified.wallet_id },
@@ -173,7 +170,9 @@ async fn issue<P: Platform>(
     if let Some(held) = person.session {
         let platform = SubjectId::user(&person.uid, PLATFORM);
         if !subject::holds(&call.platform, &platform, held).await? {
-            call.platform.sql().query(stmt!(sql::END_FAMILY, session_id.as_str(), now)).await?;
+            let entry =
+                Entry { action: "token.exchange", outcome: "refused", actor: Some(uid), target: Some(app), ..Entry::default() };
+            call.platform.sql().batch(vec![stmt!(sql::END_FAMILY, session_id.as_str(), now), call.audit(entry)]).await?;
             return Err(invalid_grant("revoked"));
         }
     }

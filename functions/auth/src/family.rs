@@ -19,9 +19,9 @@ pub fn new_token<P: Platform>(call: &Call<P>) -> String {
     format!("rt_{}", URL_SAFE_NO_PAD.encode(call.platform.random().bytes::<32>()))
 }
 
-/// When the last access token of a session expires that was issued until now, with room for clocks.
-fn until<P: Platform>(call: &Call<P>) -> Result<Millis, Failure> {
-    Ok(call.now().plus((mint::lifetime_s(&call.platform)? + 60) * 1000))
+/// When the last access token of a session expires that was issued until now, by whatever configuration, with room for clocks.
+fn until<P: Platform>(call: &Call<P>) -> Millis {
+    call.now().plus((mint::MAX_LIFETIME_S + 60) * 1000)
 }
 
 /// Ends a family and its access tokens: first in SQL, so that no refresh succeeds any more, then at the subject.
@@ -33,25 +33,30 @@ pub async fn end<P: Platform>(call: &Call<P>, family: &str, uid: &Uid, app: &App
 /// Refuses a family's access tokens from now on.
 pub async fn end_access<P: Platform>(call: &Call<P>, family: &str, uid: &Uid, app: &AppId) -> Result<(), Failure> {
     let id = SubjectId::user(uid, app.as_str());
-    Ok(subject::end_session(&call.platform, &id, family, until(call)?).await?)
+    Ok(subject::end_session(&call.platform, &id, family, until(call)).await?)
 }
 
-/// Ends a platform session: its own tokens, then every family that came from it.
+/// Ends a platform session: every family that came from it, and its own tokens.
 pub async fn end_platform_session<P: Platform>(
     call: &Call<P>,
     uid: &Uid,
     session: &str,
     audit: Statement,
-) -> Result<usize, Failure> {
+) -> Result<(), Failure> {
+    end_families(call, stmt!(sql::END_SESSION_FAMILIES, session, call.now())).await?;
+    // The session itself comes second: until then the call can be repeated with its token, whatever dies on the way.
     let id = SubjectId::user(uid, subject::PLATFORM);
-    // The session first: an exchange that is on its way checks it after its family was stored, so that one of the two sees the other.
-    subject::end_session(&call.platform, &id, session, until(call)?).await?;
-    let mut results = call.platform.sql().batch(vec![audit, stmt!(sql::END_SESSION_FAMILIES, session, call.now())]).await?;
-    let ended = results.pop().unwrap_or_default();
-    let count = ended.len();
-    for row in ended {
+    subject::end_session(&call.platform, &id, session, until(call)).await?;
+    // An exchange that was on its way stored its family first and asks for the session after: either it was refused, or it is here.
+    end_families(call, stmt!(sql::END_LATE_FAMILIES, session, call.now())).await?;
+    call.platform.sql().query(audit).await?;
+    Ok(())
+}
+
+async fn end_families<P: Platform>(call: &Call<P>, statement: Statement) -> Result<(), Failure> {
+    for row in call.platform.sql().query(statement).await? {
         let row: sql::EndedRow = row.decode()?;
         end_access(call, &row.id, &row.uid, &row.app_id).await?;
     }
-    Ok(count)
+    Ok(())
 }

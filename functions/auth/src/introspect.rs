@@ -4,6 +4,7 @@ use crate::client;
 use crate::sql::{self, ClientRow, TokenRow};
 use serde_json::{Value, json};
 use tmcp_http::caller::{self, Caller};
+use tmcp_http::cors::Reader;
 use tmcp_http::subject::{self, SubjectId};
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
@@ -13,13 +14,9 @@ use tmcp_protocol::limits::LimitClass;
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
     let client = client::authenticate_confidential(&call, &form).await?;
+    call.answer_is_for(Reader::Client(client.client_id.to_string()));
     let subject = SubjectId::client(&client.client_id);
-    let admission = subject::admit(&call.platform, &subject, &call.settings.limits, LimitClass::TokenValidation, None).await?;
-    let admission = admission.ok_or_else(|| Failure::internal("a draw without a token was revoked"))?;
-    call.admitted(admission);
-    if !admission.allowed {
-        return Err(Failure::too_many(admission));
-    }
+    call.draw(&subject, LimitClass::TokenValidation).await?;
     let token = form.require("token")?;
     let answer =
         if token.starts_with("rt_") { refresh_token(&call, &client, token).await? } else { tep(&call, &client, token).await? };

@@ -12,7 +12,8 @@ use tmcp_protocol::{AppId, ClientId, MatrixUserId, ScopeSet, Uid};
 
 /// Seconds that an access token lives, unless configured otherwise; no longer than a day, since subjects forget after 25 hours.
 const LIFETIME_S: i64 = 3600;
-const MAX_LIFETIME_S: i64 = 86_400;
+/// The longest life that can be configured.
+pub const MAX_LIFETIME_S: i64 = 86_400;
 
 /// The configured life of access tokens, in seconds.
 pub fn lifetime_s(platform: &impl Platform) -> Result<i64, InvalidSetting> {

@@ -41,21 +41,31 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     let hash = sha256_hex(form.require("refresh_token")?);
     let row = find(call, &hash).await?.ok_or_else(|| invalid_grant("unknown"))?;
     call.is_about(Some(row.uid.as_str()), Some(row.app_id.as_str()));
-    if row.client_id != client.client_id {
-        return Err(invalid_grant("another client's"));
+    if row.client_id != client.client_id || row.app_id != client.app_id {
+        return Err(invalid_grant("another client's, or one that was moved to another app"));
     }
-    let scope = narrowed(form.get("scope"), &row.scope)?;
+    // What the operator has taken from the app since is not granted again.
+    let granted = row.scope.iter().filter(|scope| client.scopes.contains(*scope)).collect();
+    let scope = narrowed(form.get("scope"), &granted)?;
     let subject = SubjectId::user(&row.uid, row.app_id.as_str());
-    let admission = subject::admit(&call.platform, &subject, &call.settings.limits, LimitClass::TokenRefresh, None).await?;
-    let admission = admission.ok_or_else(|| Failure::internal("a draw without a token was revoked"))?;
-    call.admitted(admission);
-    if !admission.allowed {
-        return Err(Failure::too_many(admission));
-    }
+    call.draw(&subject, LimitClass::TokenRefresh).await?;
     // The generation is read before the token is used up: a revocation in between ends the family first, and then either the
     // rotation below fails or the token carries the old generation.
     let generation = subject::issue(&call.platform, &subject, Some(&row.family)).await?;
     let Some(generation) = generation else { return Err(invalid_grant("the session was ended")) };
+    let person: FamilySubject = serde_json::from_str(&row.subject).map_err(|error| Failure::internal(error.to_string()))?;
+    // Signed before the old token is used up: where signing fails, the client still has a token that works.
+    let granted = Granted {
+        uid: &row.uid,
+        subject: &person,
+        app_id: &row.app_id,
+        client_id: &row.client_id,
+        scope: &scope,
+        session_id: &row.family,
+        generation,
+        miniapp_context: None,
+    };
+    let access_token = mint::tep(call, granted).await?;
     let (now, next) = (call.now(), family::new_token(call));
     let mut results = call
         .platform
@@ -68,19 +78,8 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     if results.pop().is_none_or(|rows| rows.is_empty()) {
         return Err(refuse(call, &hash).await?);
     }
-    let person: FamilySubject = serde_json::from_str(&row.subject).map_err(|error| Failure::internal(error.to_string()))?;
-    let granted = Granted {
-        uid: &row.uid,
-        subject: &person,
-        app_id: &row.app_id,
-        client_id: &row.client_id,
-        scope: &scope,
-        session_id: &row.family,
-        generation,
-        miniapp_context: None,
-    };
     Ok(Issued {
-        access_token: mint::tep(call, granted).await?,
+        access_token,
         expires_in: mint::lifetime_s(&call.platform)?,
         refresh_token: next,
         scope,
@@ -107,6 +106,8 @@ fn narrowed(list: Option<&str>, granted: &ScopeSet) -> Result<ScopeSet, Failure>
 async fn refuse<P: Platform>(call: &Call<P>, hash: &str) -> Result<Failure, Failure> {
     let Some(row) = find(call, hash).await? else { return Ok(invalid_grant("unknown")) };
     if row.ended_at.is_some() {
+        // Whoever ended it may have died before its access tokens were refused.
+        family::end_access(call, &row.family, &row.uid, &row.app_id).await?;
         return Ok(invalid_grant("the family was ended"));
     }
     if !is_reuse(&row, call.now()) {

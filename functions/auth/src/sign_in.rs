@@ -55,9 +55,12 @@ pub struct Verified {
     pub level: AuthLevel,
 }
 
-/// Asks identity; `None` where the credentials prove nothing.
-pub async fn verify<P: Platform>(call: &Call<P>, credentials: &Value) -> Result<Option<Verified>, Failure> {
-    match call.ask::<Verified>(&INTERNAL_VERIFY, credentials).await? {
+/// Asks identity; `None` where the credentials prove nothing. The source address goes along for the audit log.
+pub async fn verify<P: Platform>(call: &Call<P>, mut credentials: Value) -> Result<Option<Verified>, Failure> {
+    if let Some(credentials) = credentials.as_object_mut() {
+        credentials.insert("address".to_owned(), json!(call.address.truncated()));
+    }
+    match call.ask::<Verified>(&INTERNAL_VERIFY, &credentials).await? {
         Ok(verified) => Ok(Some(verified)),
         Err(refused) if refused.status == 401 => Ok(None),
         Err(refused) => Err(refused.into()),
@@ -74,7 +77,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let credentials = json!({
         "matrix_user_id": request.matrix_user_id, "access_token": request.access_token, "openid_token": request.openid_token,
     });
-    let verified = verify(&call, &credentials)
+    let verified = verify(&call, credentials)
         .await?
         .ok_or_else(|| Failure::new(ErrorCode::InvalidMatrixCredentials, "the Matrix credentials do not prove who you are"))?;
     call.is_about(Some(verified.uid.as_str()), Some(PLATFORM));

@@ -39,11 +39,16 @@ pub const END_FAMILY: &str = "UPDATE refresh_families SET ended_at = ?2 WHERE id
 pub const END_SESSION_FAMILIES: &str = "UPDATE refresh_families SET ended_at = COALESCE(ended_at, ?2) WHERE platform_session = ?1 \
     AND ends_at > ?2 RETURNING id, uid, app_id";
 
+/// Ends those that came meanwhile.
+pub const END_LATE_FAMILIES: &str = "UPDATE refresh_families SET ended_at = ?2 WHERE platform_session = ?1 AND ended_at IS NULL \
+    RETURNING id, uid, app_id";
+
 /// Tokens of families that are over for a day.
 pub const FORGET_TOKENS: &str = "DELETE FROM refresh_tokens WHERE family IN (SELECT id FROM refresh_families \
-    WHERE ends_at <= ?1 OR ended_at <= ?1 LIMIT 200)";
+    WHERE ends_at <= ?1 UNION SELECT id FROM refresh_families WHERE ended_at <= ?1 LIMIT 200)";
 /// Families that have no tokens any more and are over for a day.
-pub const FORGET_FAMILIES: &str = "DELETE FROM refresh_families WHERE (ends_at <= ?1 OR ended_at <= ?1) \
+pub const FORGET_FAMILIES: &str = "DELETE FROM refresh_families WHERE id IN (SELECT id FROM refresh_families \
+    WHERE ends_at <= ?1 UNION SELECT id FROM refresh_families WHERE ended_at <= ?1 LIMIT 200) \
     AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.family = refresh_families.id)";
 
 /// A client as a row.

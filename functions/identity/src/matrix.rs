@@ -125,6 +125,18 @@ pub async fn profile<P: Platform>(call: &Call<P>, homeserver: &Homeserver, id: &
     }
 }
 
+impl Profile {
+    /// The display name, cut to what a list can show.
+    pub fn display_name(&self) -> Option<String> {
+        self.displayname.as_ref().map(|name| name.chars().take(256).collect())
+    }
+
+    /// The avatar, where it is one in a homeserver's media store.
+    pub fn avatar(&self) -> Option<&str> {
+        self.avatar_url.as_deref().filter(|url| url.starts_with("mxc://") && url.len() <= 1024)
+    }
+}
+
 /// What a profile shows.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Profile {

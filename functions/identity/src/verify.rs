@@ -24,6 +24,8 @@ struct VerifyRequest {
     matrix_user_id: Option<MatrixUserId>,
     access_token: Option<Secret>,
     openid_token: Option<OpenIdToken>,
+    /// Where the sign-in came from, truncated.
+    address: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -38,11 +40,11 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let claim = request.matrix_user_id.as_ref();
     let (homeserver, id, level) = match prove(&call, &request).await? {
         Ok(proven) => proven,
-        Err(refusal) => return Err(refuse(&call, claim, refusal).await?),
+        Err(refusal) => return Err(refuse(&call, &request, claim, refusal).await?),
     };
-    let user = user::find_or_create(&call, &homeserver, &id).await?;
+    let user = user::find_or_create(&call, &homeserver, &id, request.address.clone()).await?;
     if user.status != "active" {
-        return Err(refuse(&call, Some(&id), Refusal::Suspended).await?);
+        return Err(refuse(&call, &request, Some(&id), Refusal::Suspended).await?);
     }
     Reply::json(&json!({
         "uid": user.uid, "status": user.status, "wallet_id": user.wallet_id, "matrix_user_id": id, "username": user.username,
@@ -107,10 +109,15 @@ pub(crate) fn is_a_services(id: &MatrixUserId) -> bool {
 }
 
 /// One audit row, and one answer for all.
-async fn refuse<P: Platform>(call: &Call<P>, id: Option<&MatrixUserId>, refusal: Refusal) -> Result<Failure, Failure> {
+async fn refuse<P: Platform>(
+    call: &Call<P>,
+    request: &VerifyRequest,
+    id: Option<&MatrixUserId>,
+    refusal: Refusal,
+) -> Result<Failure, Failure> {
     let detail = Some(json!({ "reason": refusal.to_string() }));
-    let entry =
-        Entry { action: "sign_in.matrix", outcome: "refused", target: id.map(MatrixUserId::as_str), detail, ..Entry::default() };
+    let (target, address) = (id.map(MatrixUserId::as_str), request.address.clone());
+    let entry = Entry { action: "sign_in.matrix", outcome: "refused", target, address, detail, ..Entry::default() };
     call.platform.sql().query(call.audit(entry)).await?;
     let message = "the Matrix credentials do not prove who you are";
     Ok(Failure::new(ErrorCode::InvalidMatrixCredentials, message).because(refusal.to_string()))

@@ -86,11 +86,8 @@ pub async fn conflict<P: Platform>(
     let (key, updated_at) = (entry.key.clone(), entry.updated_at.rfc3339());
     let live = entry.is_live(now);
     let omitted = live && !budget.takes(&entry);
-    let server_value = if live && !omitted {
-        read::values(platform, namespace, vec![entry]).await?.pop().map(|(_, value)| value)
-    } else {
-        None
-    };
+    let server_value =
+        if live && !omitted { read::values(platform, namespace, vec![entry]).await?.pop().map(|(_, value)| value) } else { None };
     let mut body = json!({
         "key": key, "success": true, "conflict_detected": true, "resolution": "server_wins",
         "server_value": server_value, "updated_at": updated_at,
@@ -108,7 +105,9 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let outcome = write::apply(&call.platform, &namespace, &[change], Quota::Enforced).await?.pop();
     match outcome {
         Some(Outcome::Applied(entry)) => Reply::json(&StoredBody::of(entry)),
-        Some(Outcome::Conflict(entry)) => Reply::json(&conflict(&call.platform, &namespace, entry, now, &mut Budget::new()).await?),
+        Some(Outcome::Conflict(entry)) => {
+            Reply::json(&conflict(&call.platform, &namespace, entry, now, &mut Budget::new()).await?)
+        }
         Some(Outcome::Absent) | None => Err(Failure::internal("a write without an outcome")),
     }
 }

@@ -114,7 +114,8 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         Some(text) => Some(Cursor::decode(text).ok_or_else(|| Failure::invalid("cursor is not one of an earlier sync"))?),
         None => None,
     };
-    let changes: Vec<Change> = request.operations.into_iter().enumerate().map(|(n, op)| op.check(n, now)).collect::<Result<_, _>>()?;
+    let changes: Vec<Change> =
+        request.operations.into_iter().enumerate().map(|(n, op)| op.check(n, now)).collect::<Result<_, _>>()?;
     let mut results = Vec::with_capacity(changes.len());
     let mut budget = Budget::new();
     for run in distinct_runs(&changes) {
@@ -204,7 +205,13 @@ async fn look<P: Platform>(
     Ok((place, entries))
 }
 
-async fn changes_since<P: Platform>(platform: &P, namespace: &Namespace, cursor: Option<Cursor>, limit: i64, now: Millis) -> Result<Page, Failure> {
+async fn changes_since<P: Platform>(
+    platform: &P,
+    namespace: &Namespace,
+    cursor: Option<Cursor>,
+    limit: i64,
+    now: Millis,
+) -> Result<Page, Failure> {
     let mut from = cursor.clone().unwrap_or(Cursor::START);
     let (mut place, mut entries) = look(platform, namespace, &from, limit).await?;
     let mut reset = cursor.is_none();

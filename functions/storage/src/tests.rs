@@ -282,7 +282,8 @@ async fn an_answer_never_carries_more_than_its_budget() {
     let keys: Vec<String> = (0..6).map(|n| format!("k{n}")).collect();
     let got = world.call("POST", "/api/v1/storage/batch/get", json!({ "keys": keys })).await.body;
     assert_eq!((got["items"].as_object().unwrap().len(), got["deferred"].as_array().unwrap().len()), (4, 2));
-    let operations: Vec<Json> = (0..50).map(|_| json!({"op": "set", "key": "k0", "value": "old", "client_timestamp": 1})).collect();
+    let operations: Vec<Json> =
+        (0..50).map(|_| json!({"op": "set", "key": "k0", "value": "old", "client_timestamp": 1})).collect();
     let answer = world.call("POST", "/api/v1/storage/sync", json!({ "operations": operations })).await.body;
     let with_value = answer["results"].as_array().unwrap().iter().filter(|result| result["server_value"].is_string()).count();
     assert_eq!(with_value, 4);
@@ -319,11 +320,38 @@ async fn no_statement_walks_a_table() {
     use tmcp_ports::{Platform, Sql, Statement, Value};
     let world = World::new();
     let all = [
-        sql::BUMP, sql::RETIRE, sql::WRITE, sql::SETTLE, sql::RECOUNT, sql::OUTCOME, sql::FIND, sql::FIND_ONE, sql::LIST, sql::USAGE,
-        sql::SEQUENCE, sql::CHANGES, sql::INTEND, sql::MARK_SURPLUS, sql::DROP_SURPLUS, sql::ABANDON, sql::FORGET_INTENTS,
-        sql::STALE_INTENTS, sql::OLD_GARBAGE, sql::FORGET_GARBAGE, sql::EXPIRED, sql::RETIRE_EXPIRED, sql::EXPIRE,
-        sql::OLD_TOMBSTONES, sql::MARK_PURGE, sql::PURGE, sql::UNDER_OLD_KEY, sql::RESEAL, sql::RETIRE_ONE, sql::RETIRE_ALL,
-        sql::ERASE, sql::ERASE_USAGE,
+        sql::BUMP,
+        sql::RETIRE,
+        sql::WRITE,
+        sql::SETTLE,
+        sql::RECOUNT,
+        sql::OUTCOME,
+        sql::FIND,
+        sql::FIND_ONE,
+        sql::LIST,
+        sql::USAGE,
+        sql::SEQUENCE,
+        sql::CHANGES,
+        sql::INTEND,
+        sql::MARK_SURPLUS,
+        sql::DROP_SURPLUS,
+        sql::ABANDON,
+        sql::FORGET_INTENTS,
+        sql::STALE_INTENTS,
+        sql::OLD_GARBAGE,
+        sql::FORGET_GARBAGE,
+        sql::EXPIRED,
+        sql::RETIRE_EXPIRED,
+        sql::EXPIRE,
+        sql::OLD_TOMBSTONES,
+        sql::MARK_PURGE,
+        sql::PURGE,
+        sql::UNDER_OLD_KEY,
+        sql::RESEAL,
+        sql::RETIRE_ONE,
+        sql::RETIRE_ALL,
+        sql::ERASE,
+        sql::ERASE_USAGE,
     ];
     for text in all {
         let explain: &'static str = Box::leak(format!("EXPLAIN QUERY PLAN {text}").into_boxed_str());

@@ -8,6 +8,7 @@ use crate::cors::Reader;
 use crate::failure::Failure;
 use crate::internal::{self, Refused};
 use crate::settings::Settings;
+use crate::subject::{self, SubjectId};
 use crate::trace::Trace;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tmcp_ports::{Clock, OutboundRequest, Platform, Statement};
 use tmcp_protocol::Millis;
 use tmcp_protocol::bucket::Admission;
+use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::Route;
 use tmcp_protocol::token::{PlatformClaims, TepClaims};
 
@@ -129,9 +131,12 @@ impl<P: Platform> Call<P> {
         self.notes.write(|notes| notes.cause = Some(cause.into()));
     }
 
-    /// Records the figures of a limit that the handler drew from itself, for the response's headers.
-    pub fn admitted(&self, admission: Admission) {
+    /// Draws one request from a bucket that the route table cannot know, and shows its figures in the response's headers.
+    pub async fn draw(&self, subject: &SubjectId, class: LimitClass) -> Result<(), Failure> {
+        let admission = subject::admit(&self.platform, subject, &self.settings.limits, class, None).await?;
+        let admission = admission.ok_or_else(|| Failure::internal("a draw without a token was revoked"))?;
         self.notes.write(|notes| notes.admission = Some(admission));
+        if admission.allowed { Ok(()) } else { Err(Failure::too_many(admission)) }
     }
 
     /// Asks another function.
@@ -146,8 +151,8 @@ impl<P: Platform> Call<P> {
 
     /// An audit row of this request.
     pub fn audit(&self, entry: audit::Entry<'_>) -> Statement {
-        let entry = audit::Entry { address: Some(self.address.truncated()), request_id: Some(&self.request_id), ..entry };
-        audit::statement(&self.platform, entry)
+        let address = entry.address.clone().or_else(|| Some(self.address.truncated()));
+        audit::statement(&self.platform, audit::Entry { address, request_id: Some(&self.request_id), ..entry })
     }
 }
 

@@ -36,13 +36,6 @@ impl Reply {
         Self { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Vec::new() }
     }
 
-    /// The same with another status.
-    #[must_use]
-    pub fn status(mut self, status: StatusCode) -> Self {
-        self.status = status;
-        self
-    }
-
     /// The same with one more header.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: &str) -> Self {

@@ -24,6 +24,9 @@ use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{ErrorForm, Function, INTERNAL_ORIGINS, Method, ROUTES, Route};
 use tower::ServiceExt;
 
+/// A scheme, a host name of 253 bytes at most and a port; nothing longer was ever registered.
+const MAX_ORIGIN: usize = 300;
+
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Origins<P> = Arc<dyn Fn(P, String) -> Boxed<Result<OriginInfo, Failure>> + Send + Sync>;
 
@@ -135,15 +138,20 @@ fn refuse<P: Platform>(request: Request, failure: Failure) -> Response {
 impl<P: Platform> Service<P> {
     async fn origin_info(&self, around: &Around<P>, origin: &str) -> Result<OriginInfo, Failure> {
         let now = around.platform.clock().now();
+        if origin.len() > MAX_ORIGIN {
+            return Ok(OriginInfo::default());
+        }
         let name = format!("origin:{origin}");
         if let Some(found) = around.platform.memo().get::<OriginInfo>(&name, now) {
             return Ok(found);
         }
-        // A look-up costs; whoever makes up origins is slowed down, and is told nothing.
-        let (id, limits) = (SubjectId::address(&around.address), &around.settings.limits);
-        let admission = subject::admit(&around.platform, &id, limits, LimitClass::Address, None).await?;
-        if !admission.is_some_and(|admission| admission.allowed) {
-            return Ok(OriginInfo::default());
+        // A look-up costs: whoever makes up origins is slowed down, and is told nothing. A request that was let through has paid.
+        if !around.notes.read().admission.is_some_and(|admission| admission.allowed) {
+            let (id, limits) = (SubjectId::address(&around.address), &around.settings.limits);
+            let admission = subject::admit(&around.platform, &id, limits, LimitClass::Address, None).await?;
+            if !admission.is_some_and(|admission| admission.allowed) {
+                return Ok(OriginInfo::default());
+            }
         }
         let info = match &self.origins {
             Some(look_up) => look_up(around.platform.clone(), origin.to_owned()).await?,

@@ -3,7 +3,7 @@
 //! The race it prevents: two requests read the same state and both decide on it. Every decision therefore runs inside
 //! `BEGIN IMMEDIATE`, which takes SQLite's write lock before the first read.
 
-use crate::entity::{Context, Decision, EffectId, EntityError, EntityKind, Store, Wake, retry_delay_ms};
+use crate::entity::{Context, Decision, EffectError, EffectId, EntityError, EntityKind, Store, Wake, retry_delay_ms};
 use crate::sql::{Row, SqlError, Statement, Value};
 use crate::{Clock, Log, Platform, Random, stmt};
 use serde::Deserialize;
@@ -26,13 +26,25 @@ pub fn transaction<C: Connection + ?Sized, T>(
     connection: &C,
     work: impl FnOnce(&C) -> Result<T, SqlError>,
 ) -> Result<T, SqlError> {
-    connection.execute("BEGIN IMMEDIATE", &[])?;
+    begin(connection)?;
     let outcome = work(connection).and_then(|value| connection.execute("COMMIT", &[]).map(|_| value));
     if outcome.is_err() {
         // A failed COMMIT leaves the transaction open, most errors too; after those that do not, this one is harmless.
         let _ = connection.execute("ROLLBACK", &[]);
     }
     outcome
+}
+
+/// Takes the write lock. SQLite's waiting is not fair, so that under many writers one may come away empty-handed: it tries again,
+/// which is safe, since nothing has happened yet.
+fn begin(connection: &(impl Connection + ?Sized)) -> Result<(), SqlError> {
+    for _ in 0..2 {
+        match connection.execute("BEGIN IMMEDIATE", &[]) {
+            Err(SqlError::Busy) => {}
+            outcome => return outcome.map(|_| ()),
+        }
+    }
+    connection.execute("BEGIN IMMEDIATE", &[]).map(|_| ())
 }
 
 /// [`crate::Sql::batch`].
@@ -66,7 +78,7 @@ const ADD_EFFECT: &str =
 const CLAIM_EFFECT: &str = "UPDATE entity_effects SET attempts = attempts + 1, due_at = ?4 WHERE kind = ?1 AND id = ?2 \
     AND (version, n) = (SELECT e.version, e.n FROM entity_effects e WHERE e.kind = ?1 AND e.id = ?2 AND e.due_at <= ?3 \
     ORDER BY e.version, e.n LIMIT 1) RETURNING version, n, body, attempts";
-const DROP_EFFECT: &str = "DELETE FROM entity_effects WHERE kind = ?1 AND id = ?2 AND version = ?3 AND n = ?4";
+const DROP_EFFECT: &str = "DELETE FROM entity_effects WHERE kind = ?1 AND id = ?2 AND version = ?3 AND n = ?4 RETURNING n";
 const DELAY_EFFECT: &str =
     "UPDATE entity_effects SET attempts = attempts + 1, due_at = ?5 WHERE kind = ?1 AND id = ?2 AND version = ?3 AND n = ?4";
 const DUE: &str = "SELECT id FROM entities WHERE kind = ?1 AND due_at <= ?2 \
@@ -177,12 +189,36 @@ pub fn ask<E: EntityKind>(
     command: E::Command,
     context: Context,
 ) -> Result<(E::Reply, bool), SqlError> {
+    transaction(connection, |connection| decide::<E>(connection, id, command, context))
+}
+
+fn decide<E: EntityKind>(
+    connection: &(impl Connection + ?Sized),
+    id: &str,
+    command: E::Command,
+    context: Context,
+) -> Result<(E::Reply, bool), SqlError> {
+    let woken = wake_if_due::<E>(connection, id, context)?;
+    let loaded = load::<E>(connection, id)?;
+    let decision = E::decide(loaded.as_ref().and_then(|l| l.state.as_ref()), command, context);
+    let effects = save(connection, id, loaded.as_ref(), &decision, context.now)?;
+    Ok((decision.reply, woken || effects))
+}
+
+/// Forgets an effect that was done, and decides the command that it returned: both or none, and once even if it was done twice.
+fn finish<E: EntityKind>(
+    connection: &(impl Connection + ?Sized),
+    effect: &EffectId,
+    command: Option<E::Command>,
+    context: Context,
+) -> Result<(), SqlError> {
     transaction(connection, |connection| {
-        let woken = wake_if_due::<E>(connection, id, context)?;
-        let loaded = load::<E>(connection, id)?;
-        let decision = E::decide(loaded.as_ref().and_then(|l| l.state.as_ref()), command, context);
-        let effects = save(connection, id, loaded.as_ref(), &decision, context.now)?;
-        Ok((decision.reply, woken || effects))
+        let id = effect.entity.as_str();
+        let first = !query(connection, &stmt!(DROP_EFFECT, E::NAME, id, effect.version, effect.n))?.is_empty();
+        match command {
+            Some(command) if first => decide::<E>(connection, id, command, context).map(|_| ()),
+            _ => Ok(()),
+        }
     })
 }
 
@@ -202,17 +238,16 @@ pub async fn run_effects<E: EntityKind, P: Platform>(
         let claimed = query(&*open()?, &stmt!(CLAIM_EFFECT, E::NAME, id, now, now.plus(LEASE_MS)))?;
         let Some(row) = claimed.into_iter().next() else { return Ok(()) };
         let row: EffectRow = row.decode()?;
-        let effect = serde_json::from_str(&row.body).map_err(corrupt)?;
         let name = EffectId { entity: id.to_owned(), version: row.version, n: row.n };
-        match E::run(platform, &name, &effect).await {
-            Ok(command) => {
-                if let Some(command) = command {
-                    ask::<E>(&*open()?, id, command, context(platform))?;
-                }
-                query(&*open()?, &stmt!(DROP_EFFECT, E::NAME, id, row.version, row.n))?;
-            }
+        let outcome = match serde_json::from_str(&row.body) {
+            Ok(effect) => E::run(platform, &name, &effect).await,
+            Err(error) => Err(EffectError(error.to_string())),
+        };
+        match outcome {
+            Ok(command) => finish::<E>(&*open()?, &name, command, context(platform))?,
             Err(error) => {
-                let line = serde_json::json!({"level": "warn", "effect": format!("{}/{name}", E::NAME), "cause": error.to_string()});
+                let line =
+                    serde_json::json!({"level": "warn", "effect": format!("{}/{name}", E::NAME), "cause": error.to_string()});
                 platform.log().line(&line.to_string());
                 let again = platform.clock().now().plus(retry_delay_ms(row.attempts));
                 query(&*open()?, &stmt!(DELAY_EFFECT, E::NAME, id, row.version, row.n, again))?;
@@ -237,8 +272,16 @@ pub async fn maintain<E: EntityKind, P: Platform>(
         .collect::<Result<_, _>>()?;
     let mut found = 0;
     for Due { id } in due {
-        transaction(&*open()?, |connection| wake_if_due::<E>(connection, &id, context(platform)))?;
-        run_effects::<E, P>(platform, &open, &id).await?;
+        let woken = transaction(&*open()?, |connection| wake_if_due::<E>(connection, &id, context(platform)));
+        let outcome = match woken {
+            Ok(_) => run_effects::<E, P>(platform, &open, &id).await,
+            Err(error) => Err(error),
+        };
+        // One that cannot be woken does not keep the others asleep.
+        if let Err(error) = outcome {
+            let line = serde_json::json!({"level": "error", "entity": format!("{}/{id}", E::NAME), "cause": error.to_string()});
+            platform.log().line(&line.to_string());
+        }
         found += 1;
     }
     Ok(found)

@@ -28,7 +28,7 @@ pub const TOMBSTONE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// The key.
-    #[error("the key must be 1 to 256 bytes of UTF-8 without control characters")]
+    #[error("the key must be 1 to 256 bytes of UTF-8 without control characters, and neither `.` nor `..`")]
     Key,
     /// The lifetime.
     #[error("ttl must be a whole number of seconds from 60 to 2592000")]
@@ -53,7 +53,8 @@ impl StorageKey {
     /// Checks and takes over a key.
     pub fn parse(key: impl Into<String>) -> Result<Self, Invalid> {
         let key = key.into();
-        if key.is_empty() || key.len() > MAX_KEY_BYTES || key.chars().any(char::is_control) {
+        // `.` and `..` mean something else in a path, so that no URL could name them.
+        if matches!(key.as_str(), "" | "." | "..") || key.len() > MAX_KEY_BYTES || key.chars().any(char::is_control) {
             Err(Invalid::Key)
         } else {
             Ok(Self(key))
@@ -122,11 +123,6 @@ pub fn client_time(seconds: Option<f64>, now: Millis) -> Result<Option<Millis>, 
     Ok(Some(moment))
 }
 
-/// Checks a value's size.
-pub fn check_value(value: &str) -> Result<(), Invalid> {
-    if value.len() > MAX_VALUE_BYTES { Err(Invalid::Value) } else { Ok(()) }
-}
-
 /// Checks a media type: `type/subtype` with optional parameters, in visible ASCII.
 pub fn check_content_type(text: &str) -> Result<(), Invalid> {
     let good = text.len() <= 127
@@ -145,7 +141,7 @@ mod tests {
         for good in ["a", "a/b c", "ключ", "batch", &"k".repeat(256)] {
             assert!(StorageKey::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "a\nb", "a\0", &"k".repeat(257), &"é".repeat(129)] {
+        for bad in ["", ".", "..", "a\nb", "a\0", &"k".repeat(257), &"é".repeat(129)] {
             assert!(StorageKey::parse(bad).is_err(), "{bad:?}");
         }
     }

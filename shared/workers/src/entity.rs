@@ -12,7 +12,9 @@ use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::rc::Rc;
 use tmcp_ports::entity::retry_delay_ms;
-use tmcp_ports::{Clock, Context, Decision, EffectId, Entities, EntityError, EntityKind, Log, Platform, Random, Store, Wake};
+use tmcp_ports::{
+    Clock, Context, Decision, EffectError, EffectId, Entities, EntityError, EntityKind, Log, Platform, Random, Store, Wake,
+};
 use tmcp_protocol::Millis;
 use worker::js_sys::Date;
 use worker::send::SendFuture;
@@ -113,6 +115,9 @@ impl<E: EntityKind> EntityHost<E> {
         let text = request.text().await?;
         let question: Question<E::Command> = serde_json::from_str(&text)?;
         let platform = WorkersPlatform::of_entity(&self.0.env);
+        // What the alarm is set to is asked for before the decision: between storing it and setting the alarm nothing is awaited,
+        // so that both are written together.
+        self.0.know_alarm().await?;
         let (reply, effects) = self.0.decide(&platform, &question.id, question.command)?;
         self.0.set_alarm().await?;
         if effects {
@@ -161,7 +166,13 @@ impl<E: EntityKind> Inside<E> {
             return Ok(known.clone());
         }
         let sql = self.state.storage().sql();
-        sql.exec("CREATE TABLE IF NOT EXISTS entity (k INTEGER PRIMARY KEY CHECK (k = 1), body TEXT NOT NULL) STRICT", None)?;
+        // Reading makes no table: an id that was only asked about leaves nothing behind.
+        let tables: Vec<serde_json::Value> =
+            sql.exec("SELECT name FROM sqlite_master WHERE name = 'entity'", None)?.to_array()?;
+        if tables.is_empty() {
+            *self.cached.borrow_mut() = Some(None);
+            return Ok(None);
+        }
         let rows: Vec<BodyRow> = sql.exec("SELECT body FROM entity", None)?.to_array()?;
         let stored = rows.first().map(|row| serde_json::from_str(&row.body)).transpose()?;
         *self.cached.borrow_mut() = Some(stored.clone());
@@ -173,12 +184,14 @@ impl<E: EntityKind> Inside<E> {
         let result = match &stored {
             Some(stored) => {
                 let body = SqlStorageValue::String(serde_json::to_string(stored)?);
+                let table = "CREATE TABLE IF NOT EXISTS entity (k INTEGER PRIMARY KEY CHECK (k = 1), body TEXT NOT NULL) STRICT";
+                sql.exec(table, None)?;
                 sql.exec(
                     "INSERT INTO entity (k, body) VALUES (1, ?) ON CONFLICT (k) DO UPDATE SET body = excluded.body",
                     vec![body],
                 )
             }
-            None => sql.exec("DELETE FROM entity", None),
+            None => sql.exec("DROP TABLE IF EXISTS entity", None),
         };
         // Where the write failed, what is cached may not be what is stored.
         *self.cached.borrow_mut() = if result.is_ok() { Some(stored) } else { None };
@@ -236,21 +249,31 @@ impl<E: EntityKind> Inside<E> {
         }
         // The wake-up is spent unless the decision sets another.
         before.due_at = None;
-        self.store(Some(before.clone()))?;
-        if let Some(decision) = E::wake(Self::state_of(Some(&before))?.as_ref(), context) {
-            self.settle(id, Some(before), &decision, context.now)?;
+        let decision = E::wake(Self::state_of(Some(&before))?.as_ref(), context);
+        match decision {
+            Some(decision)
+                if !matches!((&decision.store, decision.wake, decision.effects.as_slice()), (Store::Keep, Wake::Keep, [])) =>
+            {
+                self.settle(id, Some(before), &decision, context.now).map(|_| ())
+            }
+            _ => self.store(Some(before)),
         }
-        Ok(())
+    }
+
+    async fn know_alarm(&self) -> worker::Result<Option<i64>> {
+        if let Some(known) = self.alarm.get() {
+            return Ok(known);
+        }
+        let current = self.state.storage().get_alarm().await?;
+        self.alarm.set(Some(current));
+        Ok(current)
     }
 
     /// Sets the alarm to whatever is due first.
     async fn set_alarm(&self) -> worker::Result<()> {
         let next = self.load()?.and_then(|stored| stored.effects.iter().map(|effect| effect.due_at).chain(stored.due_at).min());
         let storage = self.state.storage();
-        let current = match self.alarm.get() {
-            Some(known) => known,
-            None => storage.get_alarm().await?,
-        };
+        let current = self.know_alarm().await?;
         let outcome = match next {
             _ if current == next => Ok(()),
             #[allow(clippy::cast_precision_loss)]
@@ -288,7 +311,10 @@ impl<E: EntityKind> Inside<E> {
         while let Some((entity, effect)) = self.claim(platform.clock().now())? {
             let id = EffectId { entity, version: effect.version, n: effect.n };
             let is_it = |e: &Waiting| e.version == effect.version && e.n == effect.n;
-            let outcome = E::run(platform, &id, &serde_json::from_str(&effect.body)?).await;
+            let outcome = match serde_json::from_str(&effect.body) {
+                Ok(parsed) => E::run(platform, &id, &parsed).await,
+                Err(error) => Err(EffectError(error.to_string())),
+            };
             match outcome {
                 Ok(command) => {
                     if let Some(command) = command {
@@ -297,7 +323,8 @@ impl<E: EntityKind> Inside<E> {
                     self.forget(is_it)?;
                 }
                 Err(error) => {
-                    let line = serde_json::json!({"level": "warn", "effect": format!("{}/{id}", E::NAME), "cause": error.to_string()});
+                    let line =
+                        serde_json::json!({"level": "warn", "effect": format!("{}/{id}", E::NAME), "cause": error.to_string()});
                     platform.log().line(&line.to_string());
                     self.put_off(is_it, platform.clock().now().0 + retry_delay_ms(effect.attempts))?;
                 }
