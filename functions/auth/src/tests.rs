@@ -297,6 +297,17 @@ async fn limits_stop_exchanges_and_sign_ins() {
 }
 
 #[tokio::test]
+async fn introspection_is_limited_per_client() {
+    let world = World::new(r#"{"token_validation":{"capacity":2,"burst":1,"refill":0}}"#).await;
+    let form = |client: &str| format!("client_id={client}&client_secret={SECRET}&token=nonsense");
+    let mut statuses = Vec::new();
+    for client in ["ma_a_backend"; 4].into_iter().chain(["ma_b_backend"]) {
+        statuses.push(world.client.form("/oauth2/introspect", &form(client)).await.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 429, 200]);
+}
+
+#[tokio::test]
 async fn pages_of_registered_origins_may_call() {
     let world = World::new(WIDE).await;
     let request = |method: &str, origin: &str, preflight: bool| {

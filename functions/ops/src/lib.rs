@@ -5,6 +5,7 @@
 
 mod clients;
 mod health;
+mod keys;
 mod maintenance;
 mod migrate;
 mod ready;
@@ -28,4 +29,8 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::MIGRATE, migrate::handle)
         .at(&routes::MAINTENANCE, maintenance::handle)
         .at(&routes::REGISTER_CLIENT, clients::handle)
+        .at(&routes::STORAGE_KEYS, keys::handle)
 }
+
+#[cfg(test)]
+mod tests;

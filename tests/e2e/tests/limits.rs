@@ -2,7 +2,7 @@
 //!
 //! One test, since the buckets of the one source address are shared: 30 sign-ins and 800 requests without a token are all there
 //! are. Not here: `account` (a logout ends its token, so one token draws once) and `token_validation` (1100 introspections would
-//! need more address tokens than there are); that their rows draw from these classes is seen in `pipeline`.
+//! need more address tokens than there are). `pipeline` sees the figures of `account`; auth's own tests exhaust `token_validation`.
 
 use serde_json::json;
 use tmcp_e2e::{Answer, Ask, World, at_once};

@@ -1,0 +1,66 @@
+//! The group through the whole pipeline, on host adapters, with other functions answering in process.
+
+use bytes::Bytes;
+use serde_json::{Value as Json, json};
+use tmcp_protocol::routes::Function;
+use tmcp_testkit::{Client, TestPlatform};
+
+const OPERATOR: &str = "operator-secret-operator-secret-";
+
+fn answering(platform: &TestPlatform, function: Function, status: u16, body: Json) {
+    platform.in_process().connect(function, move |_| {
+        let body = Bytes::from(body.to_string());
+        async move { http::Response::builder().status(status).body(body).unwrap() }
+    });
+}
+
+fn world() -> (TestPlatform, Client) {
+    let platform = TestPlatform::new();
+    let client = Client::new(crate::routes(), &platform);
+    (platform, client)
+}
+
+#[test]
+fn every_route_has_a_handler() {
+    assert!(crate::routes::<TestPlatform>().unbound().is_empty());
+}
+
+#[tokio::test]
+async fn one_function_that_fails_does_not_keep_the_others_from_their_work() {
+    let (platform, client) = world();
+    answering(&platform, Function::Auth, 500, json!({}));
+    answering(&platform, Function::Storage, 200, json!({"garbage": 3}));
+    let answer = client.json("POST", "/ops/maintenance", OPERATOR, Json::Null).await;
+    assert_eq!((answer.status, answer.code()), (503, "SERVICE_UNAVAILABLE"));
+    let details = &answer.body["error"]["details"];
+    assert_eq!((&details["auth"]["failed"], &details["storage"]["garbage"]), (&json!(500), &json!(3)));
+    assert!(details["identity"]["failed"].is_string(), "{details}");
+}
+
+#[tokio::test]
+async fn the_operator_alone_sees_the_keys() {
+    let (platform, client) = world();
+    answering(&platform, Function::Storage, 200, json!({"values": {"k1": 2}}));
+    assert_eq!(client.json("GET", "/ops/keys", OPERATOR, Json::Null).await.body, json!({"values": {"k1": 2}}));
+    for token in ["", "operator", "operator-secret-operator-secret-x"] {
+        assert_eq!(client.json("GET", "/ops/keys", token, Json::Null).await.code(), "INVALID_TOKEN", "{token}");
+    }
+}
+
+#[tokio::test]
+async fn migrations_are_applied_once() {
+    let (_, client) = world();
+    // The test database has the schema already, so that the first migration cannot be applied a second time.
+    let answer = client.json("POST", "/ops/migrate", OPERATOR, Json::Null).await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_eq!(client.json("GET", "/ops/ready", "", Json::Null).await.status, 200);
+    assert_eq!(client.json("GET", "/ops/health", "", Json::Null).await.body["status"], "ok");
+}
+
+#[tokio::test]
+async fn a_refusal_of_auth_is_passed_on_with_its_words() {
+    let (platform, client) = world();
+    answering(&platform, Function::Auth, 400, json!({"error": {"code": "INVALID_REQUEST", "message": "name it"}}));
+    let answer = client.json("POST", "/ops/clients", OPERATOR, json!({})).await;
+    assert_eq!((answer.status, answer.body["error"]["message"].as_str()), (400, Some("name it")));
+}
