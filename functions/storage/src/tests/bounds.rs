@@ -1,0 +1,118 @@
+//! What one answer, one namespace and one statement may cost at most.
+
+use super::World;
+use serde_json::{Value as Json, json};
+
+#[tokio::test]
+async fn a_fresh_client_gets_through_behind_a_purge() {
+    let mut world = World::new();
+    for n in 0..6 {
+        world.put(&format!("k{n}"), "v").await;
+    }
+    world.put("gone", "v").await;
+    world.call("DELETE", "/api/v1/storage/gone", Json::Null).await;
+    world.pass(31 * 24 * 3_600_000);
+    world.maintain().await;
+    let (mut cursor, mut seen, mut resets) = (Json::Null, 0, 0);
+    for _ in 0..3 {
+        let page = world.call("POST", "/api/v1/storage/sync", json!({"cursor": cursor, "limit": 2})).await.body;
+        seen += page["changes"].as_array().unwrap().len();
+        resets += usize::from(page["reset"] == true);
+        cursor = page["cursor"].clone();
+    }
+    assert_eq!((seen, resets), (6, 1));
+    let after = world.call("POST", "/api/v1/storage/sync", json!({"cursor": cursor})).await.body;
+    assert_eq!((after["reset"].as_bool(), after["changes"].as_array().map(Vec::len)), (Some(false), Some(0)));
+}
+
+#[tokio::test]
+async fn an_answer_never_carries_more_than_its_budget() {
+    let world = World::new();
+    for n in 0..6 {
+        world.put(&format!("k{n}"), &"x".repeat(1_048_576)).await;
+    }
+    let keys: Vec<String> = (0..6).map(|n| format!("k{n}")).collect();
+    let got = world.call("POST", "/api/v1/storage/batch/get", json!({ "keys": keys })).await.body;
+    assert_eq!((got["items"].as_object().unwrap().len(), got["deferred"].as_array().unwrap().len()), (4, 2));
+    let operations: Vec<Json> =
+        (0..50).map(|_| json!({"op": "set", "key": "k0", "value": "old", "client_timestamp": 1})).collect();
+    let answer = world.call("POST", "/api/v1/storage/sync", json!({ "operations": operations })).await.body;
+    let with_value = answer["results"].as_array().unwrap().iter().filter(|result| result["server_value"].is_string()).count();
+    assert_eq!(with_value, 4);
+    assert_eq!(answer["results"][49]["server_value_omitted"], true);
+}
+
+#[tokio::test]
+async fn deleting_again_is_no_deletion_and_tombstones_are_bounded() {
+    let world = World::new();
+    world.put("k", "v").await;
+    let delete = json!({"keys": ["k"]});
+    let first = world.call("POST", "/api/v1/storage/batch/delete", delete.clone()).await.body;
+    let again = world.call("POST", "/api/v1/storage/batch/delete", delete).await.body;
+    assert_eq!((&first["results"][0]["deleted"], &again["results"][0]["deleted"]), (&json!(true), &json!(false)));
+    for round in 0..24 {
+        let keys: Vec<String> = (0..100).map(|n| format!("r{round}-{n}")).collect();
+        let items: Vec<Json> = keys.iter().map(|key| json!({"key": key, "value": ""})).collect();
+        world.call("POST", "/api/v1/storage/batch/set", json!({ "items": items })).await;
+        world.call("POST", "/api/v1/storage/batch/delete", json!({ "keys": keys })).await;
+    }
+    let count = rows(&world, "SELECT COUNT(*) AS n FROM storage_entries").await;
+    let n = count[0]["n"].as_i64().unwrap();
+    assert!((2000..2300).contains(&n), "{n} tombstones");
+}
+
+async fn rows(world: &World, sql: &'static str) -> Vec<Json> {
+    use tmcp_ports::{Platform, Sql, stmt};
+    world.platform.sql().query(stmt!(sql)).await.unwrap().into_iter().map(|row| Json::Object(row.0)).collect()
+}
+
+#[tokio::test]
+async fn no_statement_walks_a_table() {
+    use crate::sql;
+    use tmcp_ports::{Platform, Sql, Statement, Value};
+    let world = World::new();
+    let all = [
+        sql::BUMP,
+        sql::RETIRE,
+        sql::WRITE,
+        sql::SETTLE,
+        sql::RECOUNT,
+        sql::OUTCOME,
+        sql::FIND,
+        sql::FIND_ONE,
+        sql::LIST,
+        sql::USAGE,
+        sql::SEQUENCE,
+        sql::CHANGES,
+        sql::INTEND,
+        sql::MARK_SURPLUS,
+        sql::DROP_SURPLUS,
+        sql::ABANDON,
+        sql::FORGET_INTENTS,
+        sql::STALE_INTENTS,
+        sql::OLD_GARBAGE,
+        sql::FORGET_GARBAGE,
+        sql::EXPIRED,
+        sql::RETIRE_EXPIRED,
+        sql::EXPIRE,
+        sql::OLD_TOMBSTONES,
+        sql::MARK_PURGE,
+        sql::PURGE,
+        sql::UNDER_OLD_KEY,
+        sql::RESEAL,
+        sql::RETIRE_ONE,
+        sql::RETIRE_ALL,
+        sql::ERASE,
+        sql::ERASE_USAGE,
+    ];
+    for text in all {
+        let explain: &'static str = Box::leak(format!("EXPLAIN QUERY PLAN {text}").into_boxed_str());
+        let highest = (1..=8).rev().find(|n| text.contains(&format!("?{n}"))).unwrap_or(0);
+        let statement = Statement { sql: explain, args: vec![Value::from("[]"); highest] };
+        for row in world.platform.sql().query(statement).await.unwrap() {
+            let step = row.0["detail"].as_str().unwrap().to_owned();
+            let walks = step.starts_with("SCAN storage_") || step == "SCAN e" || step == "SCAN i";
+            assert!(!walks, "{step} in {text}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! A write that dies at any step.
+
+use super::World;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+/// Polls a future until it waits for something that never comes: the process died there.
+fn dies<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_dies_at_any_step_leaves_the_old_value_or_the_new_one_whole() {
+    for (old, new) in
+        [("o".repeat(10), "n".repeat(2000)), ("o".repeat(2000), "n".repeat(600_000)), ("o".repeat(2000), "n".repeat(10))]
+    {
+        let mut deaths = 0;
+        for step in 0.. {
+            let mut world = World::new();
+            assert_eq!(world.put("k", &old).await.status, 200);
+            world.platform.faults().die_at(Some(step));
+            let outcome = dies(world.put("k", &new));
+            world.platform.faults().die_at(None);
+            world.platform.lose_tasks();
+            let value = world.value("k").await.expect("a value");
+            if let Some(answer) = outcome {
+                assert_eq!((answer.status, &value), (200, &new));
+                break;
+            }
+            deaths += 1;
+            assert!(value == old || value == new, "step {step}: neither old nor new");
+            assert_eq!(world.usage().await, (i64::try_from(value.len()).unwrap(), 1), "step {step}");
+            // The sweep removes whatever no row points at, and nothing else.
+            world.pass(61 * 60 * 1000);
+            world.maintain().await;
+            world.pass(11 * 60 * 1000);
+            world.maintain().await;
+            assert_eq!(world.value("k").await.as_ref(), Some(&value), "step {step} after the sweep");
+            let expected = if value.len() <= 1024 { 0 } else { value.len().div_ceil(512 * 1024) };
+            assert_eq!(world.platform.kv_keys().len(), expected, "step {step} after the sweep");
+        }
+        assert!(deaths >= 2, "the write never died");
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_intent_was_swept_fails_rather_than_point_at_nothing() {
+    let mut world = World::new();
+    // It dies after its chunks were stored, sleeps for an hour, and the sweep comes first.
+    world.platform.faults().die_at(Some(4));
+    assert!(dies(world.put("k", &"x".repeat(5000))).is_none());
+    world.platform.faults().die_at(None);
+    assert_eq!(world.platform.kv_keys().len(), 1);
+    world.pass(61 * 60 * 1000);
+    world.maintain().await;
+    assert_eq!(world.value("k").await, None);
+}
