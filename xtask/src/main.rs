@@ -12,6 +12,7 @@ mod keys;
 mod log;
 mod openapi;
 mod paths;
+mod peers;
 mod process;
 mod progress;
 mod routes;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{Kind, Suite};
 use crate::build::Runtime;
 use crate::http;
+use crate::peers::StoragePeer;
 use crate::process;
 use crate::progress::Progress;
 use crate::tools;
@@ -24,6 +25,10 @@ const LIMITS: &str = "limits";
 const WIDE_LIMITS: &str = r#"{"scale":1000}"#;
 /// Buckets that never refill: what passes is exactly what they hold.
 const STILL_LIMITS: &str = r#"{"refill":0}"#;
+/// The test binaries that a peer in the place of storage is held to, beside the one of limits.
+const ASKED_OF_A_PEER: &[&str] = &["storage", "storage_time", "batch", "sync", "quota", "paths", "bodies"];
+/// Tests of these that ask for what is ours alone; `bench/peers/README.md` says why.
+const NOT_ASKED_OF_A_PEER: &[&str] = &[];
 
 impl Suite<'_> {
     /// Runs the test binaries of a kind (none: all) against one runtime.
@@ -32,21 +37,30 @@ impl Suite<'_> {
         let (limits, others): (Vec<_>, Vec<_>) = targets.into_iter().partition(|name| name == LIMITS);
         let wanted: Vec<_> = others.into_iter().filter(|name| is_wanted(name, kind)).collect();
         if !wanted.is_empty() {
-            self.served(runtime, "e2e", WIDE_LIMITS, &wanted)?;
+            self.served(runtime, "e2e", WIDE_LIMITS, &wanted, None)?;
         }
         if kind != Some(Kind::Contract) && !limits.is_empty() {
-            self.served(runtime, LIMITS, STILL_LIMITS, &limits)?;
+            self.served(runtime, LIMITS, STILL_LIMITS, &limits, None)?;
         }
         Ok(())
     }
 
+    /// Runs the storage part of the test binaries with a peer of the benchmark in the place of storage.
+    pub(super) fn storage_peer(&self, peer: StoragePeer) -> Result<()> {
+        peer.build(self.paths, self.progress)?;
+        self.step("checking the types of the peer", "check-peer", &mut peer.check(self.paths))?;
+        let wanted: Vec<String> = ASKED_OF_A_PEER.iter().map(|name| (*name).to_owned()).collect();
+        self.served(Runtime::Workers, "e2e", WIDE_LIMITS, &wanted, Some(peer))?;
+        self.served(Runtime::Workers, LIMITS, STILL_LIMITS, &[LIMITS.to_owned()], Some(peer))
+    }
+
     /// Starts a fresh server, runs some test binaries against it, and ends it.
-    fn served(&self, runtime: Runtime, run: &str, limits: &str, targets: &[String]) -> Result<()> {
+    fn served(&self, runtime: Runtime, run: &str, limits: &str, targets: &[String], peer: Option<StoragePeer>) -> Result<()> {
         let mut compile = self.cargo_test(targets);
         compile.arg("--no-run");
         self.step("compiling the e2e tests", "test-e2e-compile", &mut compile)?;
 
-        let name = runtime.name();
+        let name = peer.map_or(runtime.name(), StoragePeer::name);
         let folder = self.paths.work().join(format!("test-{name}"));
         let data = folder.join(run);
         if DataLock::is_held(&data) {
@@ -63,7 +77,8 @@ impl Suite<'_> {
             detach: true,
             data: Some(data),
             limits: limits.to_owned(),
-            with_contract: true,
+            with_contract: peer.is_none(),
+            storage_peer: peer,
             set: Vec::new(),
             up_file: Some(up_file.clone()),
         };
@@ -74,6 +89,10 @@ impl Suite<'_> {
 
         let mut command = self.cargo_test(targets);
         command.args(["--no-fail-fast", "--", "--test-threads=4"]);
+        if peer.is_some() {
+            command.arg("--exact");
+            command.args(NOT_ASKED_OF_A_PEER.iter().flat_map(|name| ["--skip", name]));
+        }
         command.env("TMCP_UP", &up_file);
         if run == LIMITS {
             command.env("TMCP_LIMITS_RUN", "1");
@@ -122,7 +141,7 @@ fn is_wanted(target: &str, kind: Option<Kind>) -> bool {
         None => true,
         Some(Kind::Contract) => contract,
         Some(Kind::E2e) => !contract,
-        Some(Kind::Unit) => false,
+        Some(Kind::Unit | Kind::Peer) => false,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::build::Runtimes;
 use crate::interrupt;
 use crate::log;
 use crate::paths::Paths;
+use crate::peers::StoragePeer;
 use crate::process;
 use crate::progress::{Progress, seconds};
 
@@ -38,6 +39,8 @@ pub enum Kind {
     Contract,
     /// Over HTTP, against each runtime with a Synapse.
     E2e,
+    /// The storage part of e2e against the benchmark's TypeScript peer. Not among "all".
+    Peer,
 }
 
 /// Runs the chosen kinds, and says how long each step took.
@@ -65,6 +68,7 @@ fn run_kinds(suite: &Suite<'_>, args: &TestArgs) -> Result<()> {
         Some(Kind::Unit) => suite.unit()?,
         Some(Kind::Contract) => suite.contract_on_host()?,
         Some(Kind::E2e) => {}
+        Some(Kind::Peer) => return suite.storage_peer(StoragePeer::Hono),
     }
     if args.kind != Some(Kind::Unit) {
         for runtime in args.runtime.list() {

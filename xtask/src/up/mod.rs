@@ -28,6 +28,7 @@ use crate::http;
 use crate::interrupt;
 use crate::log;
 use crate::paths::{self, Paths};
+use crate::peers::StoragePeer;
 use crate::process;
 use crate::progress::{Progress, seconds};
 use crate::tools::{self, python, spin::SpinProgram};
@@ -58,6 +59,9 @@ pub struct UpArgs {
     /// Also serve the test-only contract function under /contract/.
     #[arg(long)]
     pub with_contract: bool,
+    /// Serve a peer of the benchmark in the place of storage.
+    #[arg(long, value_enum, hide = true)]
+    pub storage_peer: Option<StoragePeer>,
     /// Replace or add a configuration value.
     #[arg(long, value_name = "NAME=VALUE", hide = true)]
     pub set: Vec<String>,
@@ -99,6 +103,12 @@ pub fn prepare(paths: &Paths, args: &UpArgs, progress: &Progress) -> Result<Plan
     if !http::is_free(args.port) {
         bail!("{}", server::port_taken(args.port));
     }
+    if let Some(peer) = args.storage_peer {
+        if args.runtime != Runtime::Workers {
+            bail!("--storage-peer is a Worker: it needs --runtime workers");
+        }
+        peer.build(paths, progress)?;
+    }
     if args.with_matrix {
         let _lock = tools::install_lock(paths, progress)?;
         python::ensure(paths, progress)?;
@@ -117,6 +127,7 @@ pub fn prepare(paths: &Paths, args: &UpArgs, progress: &Progress) -> Result<Plan
         with_matrix: args.with_matrix,
         with_contract: args.with_contract,
         limits: args.limits.clone(),
+        storage_peer: args.storage_peer,
         set: args.set.clone(),
         spin_program,
         owner: None,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::build::Runtime;
 use crate::files;
+use crate::peers::StoragePeer;
 
 /// Everything that the supervisor needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub struct Plan {
     pub with_contract: bool,
     /// The configuration value LIMITS, a JSON object.
     pub limits: String,
+    /// The Worker that stands in the place of storage.
+    pub storage_peer: Option<StoragePeer>,
     /// `NAME=VALUE` pairs for the configuration.
     pub set: Vec<String>,
     /// The program that runs Spin components; unused on Workers.

@@ -20,26 +20,38 @@ use crate::progress::Progress;
 use crate::tools::npm::Npm;
 use crate::up::plan::Plan;
 
+/// The function in whose place a peer of the benchmark can stand.
+const STORAGE: &str = "storage";
+
 /// Writes manifests and configuration, and applies the migrations.
 pub fn prepare(paths: &Paths, plan: &Plan, config: &Config, progress: &Progress) -> Result<()> {
     for function in functions::all(plan.with_contract) {
-        let source = manifest(paths, function);
-        let text = fs::read_to_string(&source).with_context(|| format!("cannot read {}", source.display()))?;
-        let mut table = render(&text, &paths.root).with_context(|| format!("in {}", source.display()))?;
-        if plan.with_contract && function.name == "gateway" {
-            add_contract(&mut table, &service_name(paths, &CONTRACT)?);
-        }
         let copy = copy_of(plan, function);
-        files::write_private(&copy, toml::to_string(&table)?.as_bytes())?;
-        let module = build::workers_module(paths, function);
-        for file in [module.with_file_name("index.js"), module] {
-            let name = file.file_name().unwrap_or_default();
-            files::copy(&file, &copy.with_file_name("build").join(name))?;
+        match plan.storage_peer.filter(|_| function.name == STORAGE) {
+            Some(peer) => peer.stand_in(paths, &copy, &service_name(paths, function)?)?,
+            None => copy_function(paths, plan, function, &copy)?,
         }
         let vars = copy.with_file_name(".dev.vars");
         files::write_private(&vars, config.dev_vars(function.name)?.as_bytes())?;
     }
     migrate(paths, plan, progress)
+}
+
+/// Manifest and modules of one of ours.
+fn copy_function(paths: &Paths, plan: &Plan, function: &Function, copy: &Path) -> Result<()> {
+    let source = manifest(paths, function);
+    let text = fs::read_to_string(&source).with_context(|| format!("cannot read {}", source.display()))?;
+    let mut table = render(&text, &paths.root).with_context(|| format!("in {}", source.display()))?;
+    if plan.with_contract && function.name == "gateway" {
+        add_contract(&mut table, &service_name(paths, &CONTRACT)?);
+    }
+    files::write_private(copy, toml::to_string(&table)?.as_bytes())?;
+    let module = build::workers_module(paths, function);
+    for file in [module.with_file_name("index.js"), module] {
+        let name = file.file_name().unwrap_or_default();
+        files::copy(&file, &copy.with_file_name("build").join(name))?;
+    }
+    Ok(())
 }
 
 /// The command that serves.
@@ -57,15 +69,18 @@ pub fn command(paths: &Paths, plan: &Plan) -> Command {
 
 /// A D1 migration is applied by wrangler, each exactly once; the state folder is the one that `dev` uses.
 fn migrate(paths: &Paths, plan: &Plan, progress: &Progress) -> Result<()> {
-    let with_database = functions::all(false)
-        .map(|function| copy_of(plan, function))
-        .find(|copy| fs::read_to_string(copy).is_ok_and(|text| text.contains("d1_databases")));
-    let Some(copy) = with_database else { return Ok(()) };
+    let has_database = |copy: &PathBuf| fs::read_to_string(copy).is_ok_and(|text| text.contains("d1_databases"));
+    // One database for all of ours; a peer in the place of storage has its own.
+    let ours = functions::all(false).filter(|function| plan.storage_peer.is_none() || function.name != STORAGE);
+    let ours = ours.map(|function| copy_of(plan, function)).find(has_database);
+    let peer = plan.storage_peer.and_then(|_| functions::all(false).find(|function| function.name == STORAGE));
     let step = progress.step("applying migrations");
-    let mut command = wrangler(paths, plan);
-    command.args(["d1", "migrations", "apply", "DB", "--local", "--persist-to"]);
-    command.arg(state(plan)).arg("-c").arg(copy);
-    process::run(&step, &mut command, &plan.logs().join("migrate.log")).context("failed to apply the migrations")?;
+    for copy in ours.into_iter().chain(peer.map(|function| copy_of(plan, function))) {
+        let mut command = wrangler(paths, plan);
+        command.args(["d1", "migrations", "apply", "DB", "--local", "--persist-to"]);
+        command.arg(state(plan)).arg("-c").arg(copy);
+        process::run(&step, &mut command, &plan.logs().join("migrate.log")).context("failed to apply the migrations")?;
+    }
     step.done();
     Ok(())
 }
