@@ -1,7 +1,7 @@
 //! GET /ops/ready: configuration parses, and the database answers with the schema that this code needs; 503 otherwise.
 
-use crate::migrate::MIGRATIONS;
 use tmcp_http::{Call, Failure, Reply};
+use tmcp_ports::migrations::MIGRATIONS;
 use tmcp_ports::{Platform, Sql, stmt};
 
 /// A table of the newest migration.

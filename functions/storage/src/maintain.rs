@@ -68,12 +68,8 @@ async fn expire<P: Platform>(platform: &P) -> Result<usize, Failure> {
     let namespaces: Vec<NamespaceRow> = platform.sql().rows(stmt!(sql::EXPIRED, now, PORTION)).await?;
     for NamespaceRow { uid, app } in &namespaces {
         let (uid, app) = (uid.as_str(), app.as_str());
-        let statements = vec![
-            stmt!(sql::BUMP, uid, app, now, 1, limits.bytes, limits.keys),
-            stmt!(sql::RETIRE_EXPIRED, uid, app, now),
-            stmt!(sql::EXPIRE, uid, app, now),
-            stmt!(sql::RECOUNT, uid, app, now, false),
-        ];
+        let statements =
+            vec![stmt!(sql::EXPIRE, uid, app, now), stmt!(sql::ACCOUNT, uid, app, now, 1, false, limits.bytes, limits.keys)];
         platform.sql().batch(statements).await?;
     }
     Ok(namespaces.len())
@@ -169,7 +165,6 @@ async fn reseal_one<P: Platform>(platform: &P, row: Row) -> Result<(), Failure> 
             new.body.as_deref()
         ),
         stmt!(sql::RETIRE_ONE, uid, app, entry.key.as_str(), old, entry.chunks, now),
-        stmt!(sql::SETTLE, uid, app, announced.as_str()),
     ];
     platform.sql().batch(statements).await?;
     Ok(())

@@ -5,32 +5,20 @@
 use serde::{Deserialize, Serialize};
 use tmcp_protocol::Millis;
 
-/// Bumps the namespace's sequence by the number of items. A namespace begins at the present millisecond, so that a cursor from
-/// before an erasure is older than everything in it.
-pub const BUMP: &str = "INSERT INTO storage_usage (uid, app, seq, purged_seq, bytes, keys, max_bytes, max_keys, enforced) \
-    VALUES (?1, ?2, ?3 + ?4, ?3, 0, 0, ?5, ?6, 0) \
-    ON CONFLICT (uid, app) DO UPDATE SET seq = seq + ?4, max_bytes = excluded.max_bytes, max_keys = excluded.max_keys, enforced = 0";
-
-/// Records blobs that the items are about to replace.
-pub const RETIRE: &str = "INSERT INTO storage_garbage (blob, chunks, created_at) \
-    SELECT e.blob, e.chunks, ?3 FROM json_each(?4) j CROSS JOIN storage_entries e \
-    ON e.uid = ?1 AND e.app = ?2 AND e.key = j.value ->> 'key' \
-    WHERE e.chunks > 0 AND (j.value ->> 'client_ts' IS NULL OR j.value ->> 'client_ts' >= e.client_ts) \
-    AND (j.value ->> 'chunks' = 0 OR EXISTS (SELECT 1 FROM storage_intents i WHERE i.blob = j.value ->> 'blob')) \
-    ON CONFLICT (blob) DO NOTHING";
-
 /// Writes the items: the last write wins by client timestamp, an item without one always does. An item whose intent was swept is
 /// left out, since its blob may be gone. Deletions become tombstones: without a timestamp only of a key that is there, with one always,
-/// so that another device's older write loses even where this one's never arrived.
+/// so that another device's older write loses even where this one's never arrived. Returns the rows that it wrote. Triggers keep usage,
+/// intents and garbage, and make the usage row; a namespace begins at the present millisecond, so that a cursor from before an erasure
+/// is older than everything in it.
 pub const WRITE: &str = "INSERT INTO storage_entries (uid, app, key, seq, version, client_ts, size, blob, chunks, key_id, body, \
     content_type, created_at, updated_at, expires_at, deleted_at) \
-    SELECT ?1, ?2, j.value ->> 'key', u.seq - ?5 + 1 + j.key, COALESCE(e.version, 0) + 1, \
+    SELECT ?1, ?2, j.value ->> 'key', COALESCE(u.seq, ?3) + 1 + j.key, COALESCE(e.version, 0) + 1, \
     CASE WHEN j.value ->> 'client_ts' IS NULL THEN MAX(?3, COALESCE(e.client_ts + 1, 0)) ELSE j.value ->> 'client_ts' END, \
     j.value ->> 'size', j.value ->> 'blob', j.value ->> 'chunks', j.value ->> 'key_id', j.value ->> 'body', \
     j.value ->> 'content_type', \
     CASE WHEN e.deleted_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > ?3) THEN COALESCE(e.created_at, ?3) ELSE ?3 END, \
     ?3, j.value ->> 'expires_at', CASE WHEN j.value ->> 'blob' IS NULL THEN ?3 END \
-    FROM json_each(?4) j JOIN storage_usage u ON u.uid = ?1 AND u.app = ?2 \
+    FROM json_each(?4) j LEFT JOIN storage_usage u ON u.uid = ?1 AND u.app = ?2 \
     LEFT JOIN storage_entries e ON e.uid = ?1 AND e.app = ?2 AND e.key = j.value ->> 'key' \
     WHERE (j.value ->> 'chunks' = 0 OR EXISTS (SELECT 1 FROM storage_intents i WHERE i.blob = j.value ->> 'blob')) \
     AND (j.value ->> 'blob' IS NOT NULL OR j.value ->> 'client_ts' IS NOT NULL OR (e.key IS NOT NULL AND e.deleted_at IS NULL)) \
@@ -38,16 +26,15 @@ pub const WRITE: &str = "INSERT INTO storage_entries (uid, app, key, seq, versio
     size = excluded.size, blob = excluded.blob, chunks = excluded.chunks, key_id = excluded.key_id, body = excluded.body, \
     content_type = excluded.content_type, created_at = excluded.created_at, updated_at = excluded.updated_at, \
     expires_at = excluded.expires_at, deleted_at = excluded.deleted_at \
-    WHERE excluded.client_ts >= storage_entries.client_ts";
+    WHERE excluded.client_ts >= storage_entries.client_ts \
+    RETURNING key, seq, client_ts, size, blob, chunks, key_id, content_type, created_at, updated_at, expires_at, deleted_at";
 
-/// Drops the intents of blobs that a row points at now; those of items that lost stay, for the sweep.
-pub const SETTLE: &str = "DELETE FROM storage_intents WHERE blob IN (SELECT j.value ->> 'blob' FROM json_each(?3) j \
-    CROSS JOIN storage_entries e ON e.uid = ?1 AND e.app = ?2 AND e.key = j.value ->> 'key' AND e.blob = j.value ->> 'blob')";
-
-/// Recomputes usage from the unexpired rows; with `enforced` the named CHECKs fail the batch when it is over the quota.
-pub const RECOUNT: &str = "UPDATE storage_usage SET enforced = ?4, (bytes, keys) = (SELECT COALESCE(SUM(size), 0), COUNT(*) \
-    FROM storage_entries INDEXED BY storage_entries_live \
-    WHERE uid = ?1 AND app = ?2 AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)) WHERE uid = ?1 AND app = ?2 RETURNING seq";
+/// Ends a write of `?4` items: moves the sequence on and sets usage to what has not expired; with `?5` set, the named CHECKs fail the
+/// batch when that is over the quota.
+pub const ACCOUNT: &str = "UPDATE storage_usage SET seq = seq + ?4, enforced = ?5, max_bytes = ?6, max_keys = ?7, (bytes, keys) = \
+    (SELECT storage_usage.total_bytes - COALESCE(SUM(e.size), 0), storage_usage.total_keys - COUNT(e.key) \
+    FROM storage_entries e INDEXED BY storage_entries_expiring \
+    WHERE e.uid = ?1 AND e.app = ?2 AND e.deleted_at IS NULL AND e.expires_at <= ?3) WHERE uid = ?1 AND app = ?2";
 
 /// What stands under the items' keys now.
 pub const OUTCOME: &str = "SELECT e.key, e.seq, e.client_ts, e.size, e.blob, e.chunks, e.key_id, e.body, e.content_type, \
@@ -70,9 +57,11 @@ pub const LIST: &str = "SELECT key, size, updated_at, expires_at FROM storage_en
     AND (?5 IS NULL OR key > ?5) AND (?6 IS NULL OR key < ?6) AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?3) \
     ORDER BY key LIMIT ?7";
 
-/// Usage, summed from the rows.
-pub const USAGE: &str = "SELECT COALESCE(SUM(size), 0) AS bytes, COUNT(*) AS keys FROM storage_entries INDEXED BY storage_entries_live \
-    WHERE uid = ?1 AND app = ?2 AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)";
+/// Usage now: the totals, less what has expired and was not swept yet.
+pub const USAGE: &str = "SELECT u.total_bytes - COALESCE(SUM(e.size), 0) AS bytes, u.total_keys - COUNT(e.key) AS keys \
+    FROM storage_usage u LEFT JOIN storage_entries e INDEXED BY storage_entries_expiring \
+    ON e.uid = u.uid AND e.app = u.app AND e.deleted_at IS NULL AND e.expires_at <= ?3 \
+    WHERE u.uid = ?1 AND u.app = ?2 GROUP BY u.uid, u.app";
 
 /// Where the namespace's sequence stands.
 pub const SEQUENCE: &str = "SELECT seq, purged_seq FROM storage_usage WHERE uid = ?1 AND app = ?2";
@@ -86,8 +75,9 @@ pub const CHANGES: &str = "SELECT key, seq, client_ts, size, blob, chunks, key_i
 /// what the batch brings, `?7` the quota. The batch itself decides; this only keeps hopeless bytes out of KV.
 pub const INTEND: &str = "INSERT INTO storage_intents (blob, chunks, created_at) \
     SELECT j.value ->> 'blob', j.value ->> 'chunks', ?1 FROM json_each(?2) j WHERE j.value ->> 'chunks' > 0 AND (?6 = 0 OR \
-    (SELECT COALESCE(SUM(size), 0) FROM storage_entries INDEXED BY storage_entries_live WHERE uid = ?3 AND app = ?4 \
-    AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?1)) + ?5 - \
+    COALESCE((SELECT u.total_bytes FROM storage_usage u WHERE u.uid = ?3 AND u.app = ?4), 0) + ?5 - \
+    (SELECT COALESCE(SUM(e.size), 0) FROM storage_entries e INDEXED BY storage_entries_expiring WHERE e.uid = ?3 AND e.app = ?4 \
+    AND e.deleted_at IS NULL AND e.expires_at <= ?1) - \
     (SELECT COALESCE(SUM(e.size), 0) FROM json_each(?2) k CROSS JOIN storage_entries e ON e.uid = ?3 AND e.app = ?4 \
     AND e.key = k.value ->> 'key' AND e.deleted_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > ?1)) <= ?7) RETURNING blob";
 
@@ -117,14 +107,10 @@ pub const FORGET_GARBAGE: &str = "DELETE FROM storage_garbage WHERE blob IN (SEL
 /// Namespaces with expired keys.
 pub const EXPIRED: &str = "SELECT DISTINCT uid, app FROM (SELECT uid, app FROM storage_entries INDEXED BY storage_entries_expiry \
     WHERE expires_at <= ?1 AND deleted_at IS NULL LIMIT ?2)";
-/// Records the blobs of a namespace's expired keys.
-pub const RETIRE_EXPIRED: &str = "INSERT INTO storage_garbage (blob, chunks, created_at) SELECT blob, chunks, ?3 \
-    FROM storage_entries WHERE uid = ?1 AND app = ?2 AND expires_at <= ?3 AND deleted_at IS NULL AND chunks > 0 \
-    ON CONFLICT (blob) DO NOTHING";
 /// Turns a namespace's expired keys into tombstones; they keep their client timestamp, since nobody wrote.
 pub const EXPIRE: &str = "UPDATE storage_entries SET deleted_at = ?3, updated_at = ?3, version = version + 1, size = 0, blob = NULL, \
     chunks = 0, key_id = NULL, body = NULL, content_type = NULL, expires_at = NULL, \
-    seq = (SELECT u.seq FROM storage_usage u WHERE u.uid = ?1 AND u.app = ?2) \
+    seq = (SELECT u.seq + 1 FROM storage_usage u WHERE u.uid = ?1 AND u.app = ?2) \
     WHERE uid = ?1 AND app = ?2 AND expires_at <= ?3 AND deleted_at IS NULL";
 
 /// Namespaces with tombstones that need not be remembered any more.
@@ -142,9 +128,10 @@ pub const UNDER_OLD_KEY: &str = "SELECT uid, app, key, seq, client_ts, size, blo
 /// Replaces a value's bytes by the same value under another key; does nothing when the row has changed since.
 pub const RESEAL: &str = "UPDATE storage_entries SET blob = ?5, chunks = ?6, key_id = ?7, body = ?8 \
     WHERE uid = ?1 AND app = ?2 AND key = ?3 AND blob = ?4 AND (?6 = 0 OR EXISTS (SELECT 1 FROM storage_intents i WHERE i.blob = ?5))";
-/// Records one blob as garbage when no row points at it any more.
+/// Dates the garbage that a new seal left: a reader may have read the old row just now.
 pub const RETIRE_ONE: &str = "INSERT INTO storage_garbage (blob, chunks, created_at) SELECT ?4, ?5, ?6 WHERE ?5 > 0 AND NOT EXISTS \
-    (SELECT 1 FROM storage_entries WHERE uid = ?1 AND app = ?2 AND key = ?3 AND blob = ?4) ON CONFLICT (blob) DO NOTHING";
+    (SELECT 1 FROM storage_entries WHERE uid = ?1 AND app = ?2 AND key = ?3 AND blob = ?4) \
+    ON CONFLICT (blob) DO UPDATE SET created_at = excluded.created_at";
 /// Values per master key.
 pub const KEY_COUNTS: &str = "SELECT key_id, COUNT(*) AS count FROM storage_entries WHERE key_id IS NOT NULL GROUP BY key_id";
 
@@ -236,7 +223,7 @@ pub struct BlobRow {
 }
 
 /// Usage as a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub struct UsageRow {
     /// Bytes of values.
     pub bytes: i64,

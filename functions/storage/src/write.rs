@@ -7,7 +7,7 @@
 use crate::namespace::Namespace;
 use crate::read::chunk_key;
 use crate::seal::KeyRing;
-use crate::sql::{self, Entry, Item, SequenceRow};
+use crate::sql::{self, Entry, Item};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeMap;
@@ -192,19 +192,13 @@ pub async fn apply<P: Platform>(
         store_chunks(platform, &large).await?;
         collect_later(platform, items.len());
     }
-    let mut statements = vec![stmt!(sql::BUMP, uid, app, now, count, limits.bytes, limits.keys)];
-    statements.push(stmt!(sql::RETIRE, uid, app, now, payload.as_str()));
-    statements.push(stmt!(sql::WRITE, uid, app, now, payload.as_str(), count));
-    if !large.is_empty() {
-        statements.push(stmt!(sql::SETTLE, uid, app, payload.as_str()));
-    }
+    let mut statements = vec![stmt!(sql::WRITE, uid, app, now, payload.as_str())];
     if changes.iter().any(|change| change.value.is_none()) {
         statements.push(stmt!(sql::MARK_SURPLUS, uid, app, count, sql::MAX_TOMBSTONES));
         statements.push(stmt!(sql::DROP_SURPLUS, uid, app));
     }
-    statements.push(stmt!(sql::RECOUNT, uid, app, now, quota == Quota::Enforced));
-    statements.push(stmt!(sql::OUTCOME, uid, app, payload.as_str()));
-    let mut results = match platform.sql().batch(statements).await {
+    statements.push(stmt!(sql::ACCOUNT, uid, app, now, count, quota == Quota::Enforced, limits.bytes, limits.keys));
+    let results = match platform.sql().batch(statements).await {
         Ok(results) => results,
         Err(error) => {
             abandon_later(platform, &large);
@@ -216,27 +210,36 @@ pub async fn apply<P: Platform>(
             });
         }
     };
-    let rows = results.pop().unwrap_or_default();
-    let recount = results.pop().and_then(|rows| rows.into_iter().next());
-    let seq = recount.ok_or_else(|| Failure::internal("no usage row"))?.decode::<SequenceRow>()?.seq;
-    outcomes(changes, rows, seq - count + 1)
+    let applied = entries(results.into_iter().next().unwrap_or_default())?;
+    // What was not written lost against a newer write, or was not there to be deleted.
+    let others = match applied.len() < changes.len() {
+        true => entries(platform.sql().query(stmt!(sql::OUTCOME, uid, app, payload.as_str())).await?)?,
+        false => BTreeMap::new(),
+    };
+    outcomes(changes, applied, others)
 }
 
-fn outcomes(changes: &[Change], rows: Vec<Row>, first_seq: i64) -> Result<Vec<Outcome>, Failure> {
-    let mut rows = rows
-        .into_iter()
-        .map(|row| row.decode::<Entry>().map(|entry| (entry.key.clone(), entry)))
-        .collect::<Result<BTreeMap<_, _>, _>>()?;
-    (first_seq..)
-        .zip(changes)
-        .map(|(seq, change)| match rows.remove(change.key.as_str()) {
-            Some(entry) if entry.seq == seq => Ok(Outcome::Applied(entry)),
-            Some(entry) if change.client_ts.is_some() => Ok(Outcome::Conflict(entry)),
+fn entries(rows: Vec<Row>) -> Result<BTreeMap<String, Entry>, Failure> {
+    let named = rows.into_iter().map(|row| row.decode::<Entry>().map(|entry| (entry.key.clone(), entry)));
+    Ok(named.collect::<Result<_, _>>()?)
+}
+
+fn outcomes(
+    changes: &[Change],
+    mut applied: BTreeMap<String, Entry>,
+    mut others: BTreeMap<String, Entry>,
+) -> Result<Vec<Outcome>, Failure> {
+    let outcome = |change: &Change| {
+        let key = change.key.as_str();
+        match (applied.remove(key), others.remove(key)) {
+            (Some(entry), _) => Ok(Outcome::Applied(entry)),
+            (None, Some(entry)) if change.client_ts.is_some() => Ok(Outcome::Conflict(entry)),
             _ if change.value.is_none() => Ok(Outcome::Absent),
             // Without a timestamp a write always wins: only a swept intent, an hour after it was announced, can be in the way.
             _ => Err(Failure::unavailable("the write took so long that its blob was swept")),
-        })
-        .collect()
+        }
+    };
+    changes.iter().map(outcome).collect()
 }
 
 /// Marks blobs as garbage after the response, rather than leaving them to the sweep for an hour.
@@ -270,9 +273,9 @@ pub async fn abandon(platform: &impl Platform, blobs: &[String]) -> Result<(), F
     Ok(())
 }
 
-/// Usage, summed from the rows.
+/// Usage now; none where nothing was ever written.
 pub async fn usage(platform: &impl Platform, namespace: &Namespace) -> Result<sql::UsageRow, Failure> {
     let now = platform.clock().now();
     let row = platform.sql().first(stmt!(sql::USAGE, namespace.uid.as_str(), namespace.app.as_str(), now)).await?;
-    row.ok_or_else(|| Failure::internal("no usage"))
+    Ok(row.unwrap_or_default())
 }

@@ -28,6 +28,7 @@ use tower::ServiceExt;
 const MAX_ORIGIN: usize = 300;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type Handler<P> = Arc<dyn Fn(Call<P>) -> Boxed<Result<Reply, Failure>> + Send + Sync>;
 type Origins<P> = Arc<dyn Fn(P, String) -> Boxed<Result<OriginInfo, Failure>> + Send + Sync>;
 
 /// What travels with a request through the router.
@@ -66,7 +67,7 @@ impl<P: Platform> Group<P> {
     #[must_use]
     pub fn at<H, Fut>(self, route: &'static Route, handler: H) -> Self
     where
-        H: Fn(Call<P>) -> Fut + Clone + Send + Sync + 'static,
+        H: Fn(Call<P>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Reply, Failure>> + Send + 'static,
     {
         self.also_at(route, route.path, handler)
@@ -76,7 +77,7 @@ impl<P: Platform> Group<P> {
     #[must_use]
     pub fn also_at<H, Fut>(mut self, route: &'static Route, path: &'static str, handler: H) -> Self
     where
-        H: Fn(Call<P>) -> Fut + Clone + Send + Sync + 'static,
+        H: Fn(Call<P>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Reply, Failure>> + Send + 'static,
     {
         let filter = match route.method {
@@ -85,11 +86,7 @@ impl<P: Platform> Group<P> {
             Method::Put => MethodFilter::PUT,
             Method::Delete => MethodFilter::DELETE,
         };
-        let handle = move |request: Request| {
-            let handler = handler.clone();
-            async move { pipeline::run::<P, _, _>(route, request, handler).await }
-        };
-        self.router = self.router.route(path, on(filter, handle));
+        self.router = mount(self.router, filter, path, route, Arc::new(move |call| Box::pin(handler(call))));
         if !self.bound.contains(&route) {
             self.bound.push(route);
         }
@@ -117,6 +114,21 @@ impl<P: Platform> Group<P> {
         let router = self.router.fallback(not_found::<P>).method_not_allowed_fallback(not_allowed::<P>);
         Service { router, origins: self.origins }
     }
+}
+
+/// One type for all handlers, so that the way to them is compiled once and not for each.
+fn mount<P: Platform>(
+    router: axum::Router,
+    filter: MethodFilter,
+    path: &'static str,
+    route: &'static Route,
+    handler: Handler<P>,
+) -> axum::Router {
+    let handle = move |request: Request| {
+        let handler = handler.clone();
+        async move { pipeline::run(route, request, handler).await }
+    };
+    router.route(path, on(filter, handle))
 }
 
 async fn not_found<P: Platform>(request: Request) -> Response {

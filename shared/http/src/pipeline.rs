@@ -4,8 +4,8 @@ use crate::body;
 use crate::call::Call;
 use crate::caller::{self, Caller};
 use crate::cors::Reader;
-use crate::failure::{Failure, Reply};
-use crate::group::Around;
+use crate::failure::Failure;
+use crate::group::{Around, Handler};
 use crate::settings::InvalidSetting;
 use crate::subject::{self, SubjectId};
 use crate::{internal, same_secret};
@@ -13,7 +13,6 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::HeaderMap;
 use http::request::Parts;
-use std::future::Future;
 use tmcp_ports::{Clock, Config, Platform};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::bucket::Admission;
@@ -22,12 +21,7 @@ use tmcp_protocol::routes::{Access, Route};
 use tmcp_protocol::token::TokenKind;
 
 /// The answer to one request at one route.
-pub(crate) async fn run<P, H, Fut>(route: &'static Route, request: Request, handler: H) -> Response
-where
-    P: Platform,
-    H: FnOnce(Call<P>) -> Fut,
-    Fut: Future<Output = Result<Reply, Failure>>,
-{
+pub(crate) async fn run<P: Platform>(route: &'static Route, request: Request, handler: Handler<P>) -> Response {
     let (mut parts, body) = request.into_parts();
     let Some(around) = parts.extensions.remove::<Around<P>>() else {
         return Failure::internal("a request outside serve").into_response(route.errors, "", tmcp_protocol::Millis(0));

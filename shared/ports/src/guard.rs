@@ -97,7 +97,7 @@ pub const REFUSED_URLS: &[(&str, Refused)] = &[
     ("https://2130706433/", Refused::Address),
     ("https://0x7f000001/", Refused::Address),
     ("https://0177.0.0.1/", Refused::Address),
-    ("https://１２７.0.0.1/", Refused::Address),
+    ("https://１２７.0.0.1/", Refused::Malformed),
     ("https://10.0.0.8/", Refused::Address),
     ("https://169.254.169.254/latest/meta-data", Refused::Address),
     ("https://1.1.1.1/", Refused::Address),

@@ -7,6 +7,7 @@ pub mod entity;
 pub mod guard;
 pub mod http_client;
 pub mod kv;
+pub mod migrations;
 pub mod rows;
 pub mod services;
 pub mod signer;

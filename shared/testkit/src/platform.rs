@@ -41,7 +41,7 @@ impl TestPlatform {
     #[allow(clippy::expect_used)]
     pub fn new() -> Self {
         let faults = Faults::default();
-        let sql = TestSql::new(faults.clone(), &[include_str!("../../../migrations/0001_foundation.sql")]).expect("migrations");
+        let sql = TestSql::new(faults.clone()).expect("migrations");
         let platform = Self(Arc::new_cyclic(|world| TestWorld {
             sql,
             kv: MapKv { faults: faults.clone(), ..MapKv::default() },

@@ -6,6 +6,7 @@ use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use serde_json::Value as Json;
 use std::sync::{Arc, Mutex};
+use tmcp_ports::migrations::MIGRATIONS;
 use tmcp_ports::rows::{self, Connection};
 use tmcp_ports::{
     Clock, Context, Entities, EntityError, EntityKind, Platform, Random, Row, Sql, SqlError, Statement, Tasks, Value,
@@ -58,7 +59,7 @@ impl Connection for Locked {
 }
 
 impl TestSql {
-    pub(crate) fn new(faults: Faults, migrations: &[&str]) -> Result<Self, SqlError> {
+    pub(crate) fn new(faults: Faults) -> Result<Self, SqlError> {
         let connection = rusqlite::Connection::open_in_memory().map_err(|e| error(&e))?;
         for (limit, value) in [
             (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 100),
@@ -70,8 +71,8 @@ impl TestSql {
             connection.set_limit(limit, value).map_err(|e| error(&e))?;
         }
         connection.pragma_update(None, "foreign_keys", true).map_err(|e| error(&e))?;
-        for migration in migrations {
-            connection.execute_batch(migration).map_err(|e| error(&e))?;
+        for (_, file) in MIGRATIONS {
+            connection.execute_batch(file).map_err(|e| error(&e))?;
         }
         Ok(Self { connection: Arc::new(Mutex::new(connection)), faults })
     }

@@ -1,5 +1,6 @@
 //! `cargo xtask build`: the wasm modules of both runtimes.
 
+mod names;
 mod spin;
 mod stamp;
 mod workers;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::build::stamp;
+use crate::build::{names, stamp};
 use crate::functions::Function;
 use crate::paths::Paths;
 use crate::process::{self, Job};
@@ -32,6 +32,12 @@ pub fn build(paths: &Paths, progress: &Progress, functions: &[&'static Function]
     let before = stamps(paths, &stale)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     process::run_all(&step, stale.iter().map(|function| bundle(paths, function, functions)).collect(), cores)?;
+    for function in &stale {
+        let module = module(paths, function);
+        let bytes = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+        let stripped = names::strip(&bytes).with_context(|| format!("in {}", module.display()))?;
+        fs::write(&module, stripped).with_context(|| format!("cannot write {}", module.display()))?;
+    }
     // A module that was compiled anew meanwhile may or may not be in the bundle: then it has no stamp.
     for ((function, before), after) in stale.iter().zip(before).zip(stamps(paths, &stale)?) {
         if before == after {

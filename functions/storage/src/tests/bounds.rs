@@ -72,11 +72,8 @@ async fn no_statement_walks_a_table() {
     use tmcp_ports::{Platform, Sql, Statement, Value};
     let world = World::new();
     let all = [
-        sql::BUMP,
-        sql::RETIRE,
         sql::WRITE,
-        sql::SETTLE,
-        sql::RECOUNT,
+        sql::ACCOUNT,
         sql::OUTCOME,
         sql::FIND,
         sql::FIND_ONE,
@@ -93,7 +90,6 @@ async fn no_statement_walks_a_table() {
         sql::OLD_GARBAGE,
         sql::FORGET_GARBAGE,
         sql::EXPIRED,
-        sql::RETIRE_EXPIRED,
         sql::EXPIRE,
         sql::OLD_TOMBSTONES,
         sql::MARK_PURGE,

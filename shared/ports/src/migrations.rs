@@ -1,0 +1,41 @@
+//! The schema, one file after another: what `/ops/migrate` applies, and what tests run on.
+
+/// Every migration, in order. Forward only: old code runs on the new schema.
+pub const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001_foundation", include_str!("../../../migrations/0001_foundation.sql")),
+    ("0002_usage_by_trigger", include_str!("../../../migrations/0002_usage_by_trigger.sql")),
+    ("0003_metrics", include_str!("../../../migrations/0003_metrics.sql")),
+];
+
+/// The statements of a file: comments go, a semicolon at the end of a line ends one.
+pub fn statements(file: &str) -> Vec<String> {
+    let code: Vec<&str> = file.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+    code.join("\n")
+        .split(";\n")
+        .map(|part| part.trim().trim_end_matches(';').trim())
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_listed_and_every_statement_is_one() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), MIGRATIONS.len());
+        for (name, file) in MIGRATIONS {
+            let statements = statements(file);
+            assert_eq!(statements.len(), file.matches(";\n").count(), "{name}");
+            for statement in statements {
+                let trigger = statement.starts_with("CREATE TRIGGER ");
+                assert!(["CREATE ", "ALTER ", "DROP ", "UPDATE "].iter().any(|verb| statement.starts_with(verb)), "{statement}");
+                assert_eq!(statement.contains(';'), trigger, "{statement}");
+                assert_eq!(statement.ends_with(" END"), trigger, "{statement}");
+                assert!(!statement.contains("--"), "{statement}");
+            }
+        }
+    }
+}
