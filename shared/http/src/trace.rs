@@ -15,7 +15,11 @@ fn hex<const N: usize>(bytes: [u8; N]) -> String {
 }
 
 fn is_hex(text: &str, len: usize) -> bool {
-    text.len() == len && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) && text.bytes().any(|b| b != b'0')
+    text.len() == len && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+fn is_id(text: &str, len: usize) -> bool {
+    is_hex(text, len) && text.bytes().any(|b| b != b'0')
 }
 
 impl Trace {
@@ -25,8 +29,8 @@ impl Trace {
         let given = header.and_then(|text| {
             let mut parts = text.split('-');
             let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-            let good = version == "00" && is_hex(trace, 32) && is_hex(parent, 16) && flags.len() == 2 && parts.next().is_none();
-            (good && flags.bytes().all(|b| b.is_ascii_hexdigit())).then(|| (trace.to_owned(), flags.to_owned()))
+            let good = version == "00" && is_id(trace, 32) && is_id(parent, 16) && is_hex(flags, 2) && parts.next().is_none();
+            good.then(|| (trace.to_owned(), flags.to_owned()))
         });
         let (trace_id, flags) = given.unwrap_or_else(|| (hex(random.bytes::<16>()), "01".to_owned()));
         Self { trace_id, span_id, flags }
@@ -75,6 +79,7 @@ mod tests {
             Some("00-0-0-0"),
             Some("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"),
             Some("00-00000000000000000000000000000000-00f067aa0ba902b7-00"),
+            Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0A"),
         ] {
             assert_eq!(Trace::take_up(bad, &Ones).id(), "11".repeat(16), "{bad:?}");
         }
