@@ -17,7 +17,9 @@ export function jsonBody(maxBytes: number): [MiddlewareHandler<AppEnv>, Middlewa
     },
     bodyLimit({
       maxSize: maxBytes,
-      onError: () => {
+      onError: async (c) => {
+        // Or the answer waits for a body that may never come.
+        await c.req.raw.body?.cancel()
         throw new ApiError('PAYLOAD_TOO_LARGE', `the body may have at most ${maxBytes} bytes`, { details: { max_bytes: maxBytes } })
       },
     }),
@@ -41,6 +43,8 @@ export async function readJson<S extends v.GenericSchema>(c: Context<AppEnv>, sc
   } catch {
     throw invalid(`the body is not JSON${placeOfMistake(text)}`)
   }
+  // To valibot an array is an object that has none of the members.
+  if (Array.isArray(json)) throw invalid('the body is not as expected: Expected Object but received Array')
   const result = v.safeParse(schema, json, { abortEarly: true })
   if (result.success) return result.output
   const issue = result.issues[0]
