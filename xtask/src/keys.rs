@@ -53,7 +53,8 @@ impl Keys {
         Ok(keys)
     }
 
-    fn make() -> Result<Self> {
+    /// New keys at random.
+    pub fn make() -> Result<Self> {
         let signing = RsaPrivateKey::new(&mut OsRng, 2048).context("cannot make an RSA key")?;
         let (private, public) = jwks(&signing)?;
         Ok(Self {

@@ -2,6 +2,7 @@
 
 mod build;
 mod config;
+mod deploy;
 mod doctor;
 mod files;
 mod functions;
@@ -76,8 +77,10 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Print the sizes of the built modules.
+    /// Print the sizes of the built functions, and fail above the budget.
     Size,
+    /// Deploy an environment to Cloudflare Workers, or make it ready for Spin.
+    Deploy(deploy::DeployArgs),
     /// The supervisor in the background.
     #[command(hide = true)]
     Supervise {
@@ -122,6 +125,7 @@ fn run(command: Command) -> Result<()> {
         Command::Routes { check } => routes::run(&paths, check),
         Command::Openapi { check } => openapi::run(&paths, check),
         Command::Size => size::run(&paths),
+        Command::Deploy(args) => deploy::run(&paths, &args),
         Command::Supervise { plan } => up::supervisor::run_detached(&paths, &plan),
     }
 }
