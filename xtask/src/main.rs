@@ -1,5 +1,6 @@
 //! `cargo xtask`: every task of the project. `.ci/run` and the README name its commands.
 
+mod bench;
 mod build;
 mod config;
 mod deploy;
@@ -81,6 +82,8 @@ enum Command {
     Size,
     /// Deploy an environment to Cloudflare Workers, or make it ready for Spin.
     Deploy(deploy::DeployArgs),
+    /// Measure what requests cost, beside controls and peers, and write bench/report.md.
+    Bench(bench::BenchArgs),
     /// The supervisor in the background.
     #[command(hide = true)]
     Supervise {
@@ -126,6 +129,7 @@ fn run(command: Command) -> Result<()> {
         Command::Openapi { check } => openapi::run(&paths, check),
         Command::Size => size::run(&paths),
         Command::Deploy(args) => deploy::run(&paths, &args),
+        Command::Bench(args) => bench::run(&paths, &args),
         Command::Supervise { plan } => up::supervisor::run_detached(&paths, &plan),
     }
 }

@@ -100,6 +100,11 @@ impl Npm {
         std::env::join_paths(folders.chain(std::env::split_paths(&machine))).unwrap_or(machine)
     }
 
+    /// The folder of an installed package.
+    pub fn package(&self, name: &str) -> PathBuf {
+        self.modules().join(name)
+    }
+
     fn modules(&self) -> PathBuf {
         self.folder.join("node_modules")
     }

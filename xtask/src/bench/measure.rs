@@ -1,0 +1,89 @@
+//! The measurements themselves: rounds in which every target has every scenario once, so that whatever else the machine does
+//! falls on all of them.
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::bench::load::{Load, Measured};
+use crate::bench::results::{Results, Sample};
+use crate::bench::scenario::{Ask, Scenario};
+use crate::bench::server::Server;
+use crate::bench::{CONNECTIONS, Effort};
+use crate::interrupt;
+use crate::progress::Progress;
+
+/// What the load generator reaches when the server does nothing.
+pub fn ceiling(load: &Load, effort: Effort, progress: &Progress) -> Result<Measured> {
+    let step = progress.step("finding the load generator's ceiling");
+    let (group, url) = load.idle()?;
+    let plan = json!({"url": url, "pid": group.id(), "connections": CONNECTIONS, "warmup_ms": effort.warmup_ms,
+        "window_ms": effort.window_ms, "expect": 200, "lanes": [{"requests": [{"method": "GET", "path": "/"}]}]});
+    let measured = load.run(&plan)?;
+    step.done();
+    Ok(measured)
+}
+
+/// Stores what the gets will ask for.
+pub fn prime(load: &Load, server: &Server, effort: Effort) -> Result<()> {
+    let Some(target) = server.targets.iter().find(|target| Ask::Put(1).is_served_by(target.kind)) else { return Ok(()) };
+    for bytes in [1024, 16_384] {
+        let mut plan = server.plan(target, Ask::Put(bytes), effort)?;
+        requests_each(&mut plan, 1);
+        load.run(&plan).with_context(|| format!("storing values at {}", target.name))?;
+    }
+    Ok(())
+}
+
+/// Makes a plan end after so many requests on each connection.
+pub fn requests_each(plan: &mut Value, count: u64) {
+    if let Some(plan) = plan.as_object_mut() {
+        plan.insert("requests_each".into(), count.into());
+    }
+}
+
+/// All rounds.
+pub fn scenarios(
+    load: &Load,
+    servers: &[Server],
+    scenarios: &[&'static Scenario],
+    results: &mut Results,
+    progress: &Progress,
+) -> Result<()> {
+    let effort = results.effort;
+    let step = progress.step("storing the values that are read");
+    servers.iter().try_for_each(|server| prime(load, server, effort))?;
+    step.done();
+    let mut pairs: Vec<_> =
+        servers.iter().flat_map(|server| server.targets.iter().map(move |target| (server, *target))).collect();
+    for round in 0..effort.rounds {
+        let step = progress.step(format!("round {} of {}", round + 1, effort.rounds));
+        for scenario in scenarios {
+            for (server, target) in &pairs {
+                if !scenario.ask.is_served_by(target.kind) {
+                    continue;
+                }
+                if interrupt::stop_wanted() {
+                    bail!("interrupted");
+                }
+                step.tick(|| format!("{} at {}", scenario.name, target.name));
+                let plan = server.plan(target, scenario.ask, effort)?;
+                let measured = load.run(&plan).with_context(|| format!("{} at {}", scenario.name, target.name))?;
+                if measured.requests == 0 {
+                    bail!("{} at {}: not one answer within the window", scenario.name, target.name);
+                }
+                results.samples.push(Sample {
+                    round,
+                    scenario: scenario.name.to_owned(),
+                    target: target.name.to_owned(),
+                    measured,
+                });
+            }
+        }
+        // Whoever came first comes last in the next round.
+        if !pairs.is_empty() {
+            pairs.rotate_left(1);
+        }
+        step.done();
+    }
+    Ok(())
+}
