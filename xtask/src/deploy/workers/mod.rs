@@ -27,6 +27,7 @@ use crate::functions::{self, Function};
 use crate::paths::{Paths, shown};
 use crate::progress::Progress;
 use crate::size::{Report, Size};
+use crate::tools::{self, npm::Npm};
 use crate::up::workers as sources;
 use cloudflare::{Cloudflare, Token};
 use manifest::{Ids, Rendered};
@@ -69,7 +70,8 @@ pub fn run(paths: &Paths, args: &WorkersArgs) -> Result<()> {
     // What can be found missing without a network is, before minutes of building.
     let token = if args.dry_run { None } else { Some(Token::from_environment(&environment.file.workers)?) };
     if args.which.no_build {
-        build::ensure_tools(paths, &progress, Runtime::Workers)?;
+        let _lock = tools::install_lock(paths, &progress)?;
+        Npm::new(paths).ensure(paths, &progress)?;
     } else {
         build::build(paths, &progress, Runtime::Workers, &ordered()?)?;
     }

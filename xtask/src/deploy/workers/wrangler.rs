@@ -57,7 +57,7 @@ pub fn run(step: &Step, mut command: Command, input: Option<&[u8]>, log: &Path) 
             if status.success() {
                 return Ok(());
             }
-            bail!("{} (log: {})", log::first_error(log), log.display());
+            bail!("{} (log: {})", reason(&log::last_lines(log, 200)).unwrap_or_else(|| log::first_error(log)), log.display());
         }
         if interrupt::stop_wanted() {
             bail!("interrupted");
@@ -70,6 +70,14 @@ pub fn run(step: &Step, mut command: Command, input: Option<&[u8]>, log: &Path) 
     }
 }
 
+/// Wrangler's error with the line below it: the API's own words.
+fn reason(lines: &[String]) -> Option<String> {
+    let mut lines = lines.iter().skip_while(|line| !line.contains("[ERROR]"));
+    let error = lines.next()?.split("[ERROR]").nth(1)?.trim().to_owned();
+    let below = lines.next().filter(|line| line.contains("[code:"));
+    Some(below.map_or_else(|| error.clone(), |below| format!("{error} {below}")))
+}
+
 /// A child that is killed with its group if it is left before it has ended.
 struct Running(Child);
 
@@ -79,5 +87,19 @@ impl Drop for Running {
             let _ = rustix::process::kill_process_group(group, Signal::KILL);
             let _ = self.0.wait();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_has_the_words_of_the_api() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let log = lines("Uploaded x\n✘ [ERROR] A request to the Cloudflare API (/a) failed.\nno such thing [code: 7]\nbye");
+        assert_eq!(reason(&log).unwrap(), "A request to the Cloudflare API (/a) failed. no such thing [code: 7]");
+        assert_eq!(reason(&lines("✘ [ERROR] Build failed\nmore")).unwrap(), "Build failed");
+        assert!(reason(&lines("Killed")).is_none());
     }
 }
