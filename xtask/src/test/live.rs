@@ -25,10 +25,9 @@ const LIMITS: &str = "limits";
 const WIDE_LIMITS: &str = r#"{"scale":1000}"#;
 /// Buckets that never refill: what passes is exactly what they hold.
 const STILL_LIMITS: &str = r#"{"refill":0}"#;
-/// The test binaries that a peer in the place of storage is held to, beside the one of limits.
-const ASKED_OF_A_PEER: &[&str] = &["storage", "storage_time", "batch", "sync", "quota", "paths", "bodies"];
-/// Tests of these that ask for what is ours alone; `bench/peers/README.md` says why.
-const NOT_ASKED_OF_A_PEER: &[&str] = &[];
+/// The test binaries that a peer in the place of storage is held to, whole, beside the one of limits; `bench/peers/README.md` says
+/// what it is not asked.
+const ASKED_OF_A_PEER: &[&str] = &["storage", "storage_time", "batch", "sync", "quota", "paths", "bodies", "pipeline", "tokens"];
 
 impl Suite<'_> {
     /// Runs the test binaries of a kind (none: all) against one runtime.
@@ -89,10 +88,6 @@ impl Suite<'_> {
 
         let mut command = self.cargo_test(targets);
         command.args(["--no-fail-fast", "--", "--test-threads=4"]);
-        if peer.is_some() {
-            command.arg("--exact");
-            command.args(NOT_ASKED_OF_A_PEER.iter().flat_map(|name| ["--skip", name]));
-        }
         command.env("TMCP_UP", &up_file);
         if run == LIMITS {
             command.env("TMCP_LIMITS_RUN", "1");
@@ -141,7 +136,7 @@ fn is_wanted(target: &str, kind: Option<Kind>) -> bool {
         None => true,
         Some(Kind::Contract) => contract,
         Some(Kind::E2e) => !contract,
-        Some(Kind::Unit | Kind::Peer) => false,
+        Some(Kind::Unit | Kind::Peer | Kind::Deploy) => false,
     }
 }
 

@@ -10,6 +10,15 @@ import type { LimitClass } from './limits'
 
 export type Scope = 'storage:read' | 'storage:write'
 
+/** Every scope of the protocol: a token with another one is not the platform's. */
+const SCOPES = new Set(
+  (
+    'user:read user:read:extended user:read:contacts wallet:balance wallet:pay wallet:history wallet:request messaging:send ' +
+    'messaging:read storage:read storage:write webhook:send room:create room:invite system:notifications wallet:admin ' +
+    'messaging:broadcast analytics:detailed'
+  ).split(' '),
+)
+
 const CLOCK_SKEW_S = 5
 
 const times = { exp: v.number(), nbf: v.number(), iat: v.number() }
@@ -26,7 +35,11 @@ const tepClaims = v.object({
   azp: v.string(),
   client_id: v.string(),
   token_type: v.literal('tep_access_token'),
-  scope: v.string(),
+  scope: v.pipe(
+    v.string(),
+    v.transform((list) => list.split(' ').filter(Boolean)),
+    v.check((scopes) => scopes.every((scope) => SCOPES.has(scope)), 'an unknown scope'),
+  ),
 })
 
 const platformClaims = v.object({
@@ -65,7 +78,7 @@ async function verify(token: string, { jwks, issuer }: Settings): Promise<Caller
     return null
   }
   if (claims.azp !== claims.aud) throw new Error('another audience')
-  return { uid: claims.uid, app: claims.aud, scopes: claims.scope.split(' ') }
+  return { uid: claims.uid, app: claims.aud, scopes: claims.scope }
 }
 
 function bearer(header: string | undefined): string {
