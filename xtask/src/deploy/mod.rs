@@ -3,7 +3,7 @@
 //! Configuration comes from one file per environment, which git ignores, and secrets from another or from standard input. Nothing that is
 //! written into the checkout holds a secret, nor does a command line or an output.
 
-mod environment;
+pub mod environment;
 mod secrets;
 mod spin;
 mod values;

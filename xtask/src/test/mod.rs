@@ -3,6 +3,7 @@
 //! Order: what is cheap and fails often comes first. The first failure ends the run.
 
 mod checks;
+mod deploy;
 mod live;
 
 use std::cell::Cell;
@@ -39,6 +40,8 @@ pub enum Kind {
     Contract,
     /// Over HTTP, against each runtime with a Synapse.
     E2e,
+    /// Deploying: against a stand-in for Cloudflare's API, and the dry runs.
+    Deploy,
     /// The storage part of e2e against the benchmark's TypeScript peer. Not among "all".
     Peer,
 }
@@ -64,15 +67,24 @@ fn run_kinds(suite: &Suite<'_>, args: &TestArgs) -> Result<()> {
             suite.unit()?;
             suite.clippy_workers()?;
             suite.clippy_spin()?;
+            suite.deploy()?;
         }
         Some(Kind::Unit) => suite.unit()?,
         Some(Kind::Contract) => suite.contract_on_host()?,
         Some(Kind::E2e) => {}
+        Some(Kind::Deploy) => {
+            suite.deploy()?;
+            return args.runtime.list().iter().try_for_each(|runtime| suite.dry_run(*runtime, &[]));
+        }
         Some(Kind::Peer) => return suite.storage_peer(StoragePeer::Hono),
     }
     if args.kind != Some(Kind::Unit) {
         for runtime in args.runtime.list() {
             suite.live(*runtime, args.kind)?;
+            if args.kind.is_none() {
+                // On what the tests have just run.
+                suite.dry_run(*runtime, &["--no-build"])?;
+            }
         }
     }
     Ok(())
