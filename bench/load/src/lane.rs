@@ -1,5 +1,6 @@
 //! One connection: it sends its requests in turn, and opens again when the server closed between two of them.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -8,19 +9,23 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_LENGTH, HOST};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
 use crate::plan::{Lane, Request};
 
 /// Nothing that is measured takes so long.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+/// What Cloudflare's edge tells a Worker of the client's address in.
+const CLIENT_ADDRESS: &str = "cf-connecting-ip";
 /// What the token of a chain stands as in a body.
 const TOKEN: &str = "{token}";
 
 /// A kept-alive connection and what it sends.
 pub struct Connection {
     authority: String,
+    /// Its own, as every client has: servers that limit by address see as many clients as there are connections.
+    address: Ipv4Addr,
     lane: Lane,
     next: usize,
     expect: u16,
@@ -33,8 +38,9 @@ pub struct Connection {
 
 impl Connection {
     /// Not open yet.
-    pub fn new(authority: &str, lane: Lane, expect: u16, chain: Option<(String, String)>) -> Self {
-        Self { authority: authority.to_owned(), lane, next: 0, expect, sender: None, chain, reopened: 0 }
+    pub fn new(authority: &str, number: u8, lane: Lane, expect: u16, chain: Option<(String, String)>) -> Self {
+        let address = Ipv4Addr::new(127, 0, 1, number);
+        Self { authority: authority.to_owned(), address, lane, next: 0, expect, sender: None, chain, reopened: 0 }
     }
 
     /// Sends the next request and reads the whole answer.
@@ -74,7 +80,10 @@ impl Connection {
             }
             self.reopened += 1;
         }
-        let stream = TcpStream::connect(&self.authority).await.with_context(|| format!("cannot reach {}", self.authority))?;
+        let server: SocketAddr = self.authority.parse().with_context(|| format!("{} is no address", self.authority))?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((self.address, 0).into()).with_context(|| format!("cannot send from {}", self.address))?;
+        let stream = socket.connect(server).await.with_context(|| format!("cannot reach {server}"))?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.context("no HTTP there")?;
         // Ends with the connection; what goes wrong in it shows in the requests.
@@ -89,6 +98,7 @@ impl Connection {
         };
         let mut builder =
             hyper::Request::builder().method(request.method.as_str()).uri(request.path.as_str()).header(HOST, &self.authority);
+        builder = builder.header(CLIENT_ADDRESS, self.address.to_string());
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }

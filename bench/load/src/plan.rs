@@ -10,7 +10,7 @@ use serde::Deserialize;
 /// One run against one server.
 #[derive(Debug, Deserialize)]
 pub struct Plan {
-    /// Origin: `http://127.0.0.1:<port>`.
+    /// Origin: `http://127.0.0.1:<port>`, on this machine, since each connection has a loopback address of its own.
     pub url: String,
     /// Leader of the server's process tree, whose CPU and memory are measured.
     pub pid: Option<u32>,

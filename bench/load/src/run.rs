@@ -63,7 +63,8 @@ pub async fn run(plan: Plan) -> Result<Measured> {
                 }
                 _ => None,
             };
-            Ok(Connection::new(authority, lane.clone(), plan.expect, chain))
+            let number = u8::try_from(n + 1).context("more connections than addresses")?;
+            Ok(Connection::new(authority, number, lane.clone(), plan.expect, chain))
         })
         .collect::<Result<_>>()?;
 

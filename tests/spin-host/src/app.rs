@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use anyhow::{Context, Result, anyhow};
@@ -18,6 +18,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
 use crate::compile::compile;
+use crate::counts::{self, Count};
 use crate::host::outbound::AllowedHost;
 use crate::host::{State, kv, linker, sqlite};
 use crate::logs::{Log, PassOn};
@@ -112,6 +113,7 @@ impl App {
         // Spin's chained requests have their host in the authority alone.
         request.headers_mut().remove(HOST);
         let matched = RouteMatch::chained(target, request.uri().path());
+        counts::one(Count::Chained);
         Some(self.answer(&matched, request, CHAINED_CLIENT).await)
     }
 
@@ -141,9 +143,12 @@ impl App {
         let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
         let outparam = store.data_mut().http().new_response_outparam(sender)?;
 
+        counts::one(Count::Requests);
         let task = tokio::spawn(async move {
             let run = async {
+                let begun = Instant::now();
                 let instance = component.pre.instantiate_async(&mut store).await?;
+                counts::time(Count::InstantiateMicros, begun.elapsed());
                 instance.wasi_http_incoming_handler().call_handle(&mut store, request, outparam).await
             };
             match timeout(INSTANCE_BOUND, run).await {

@@ -9,6 +9,7 @@
 
 mod app;
 mod compile;
+mod counts;
 mod host;
 mod logs;
 mod manifest;
@@ -58,6 +59,9 @@ struct Up {
     /// A variable: name=value, name=@file, @file.json or @file.toml. Also read from SPIN_VARIABLE_NAME.
     #[arg(long)]
     variable: Vec<String>,
+    /// Tell at /.well-known/spin-host/counts what the components asked of the host, for a benchmark.
+    #[arg(long)]
+    counts: bool,
     /// Keep the components' output in the log folder alone.
     #[arg(short = 'Q', long)]
     quiet: bool,
@@ -114,7 +118,7 @@ async fn run(arguments: Up) -> Result<()> {
             None => println!("  {component}: http://{address}{route}"),
         }
     }
-    server::serve(Arc::new(app), listener).await;
+    server::serve(Arc::new(app), listener, arguments.counts).await;
     Ok(())
 }
 

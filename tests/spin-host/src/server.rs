@@ -14,16 +14,17 @@ use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::app::{App, empty_response};
+use crate::counts;
 
 /// Paths that Spin answers itself.
 const WELL_KNOWN: &str = "/.well-known/spin/";
 
 /// Accepts connections for ever.
-pub async fn serve(app: Arc<App>, listener: TcpListener) {
+pub async fn serve(app: Arc<App>, listener: TcpListener, tells_counts: bool) {
     loop {
         match listener.accept().await {
             Ok((stream, client)) => {
-                tokio::spawn(serve_connection(Arc::clone(&app), stream, client));
+                tokio::spawn(serve_connection(Arc::clone(&app), stream, client, tells_counts));
             }
             Err(error) => {
                 // Such as too many open files: they become fewer.
@@ -34,17 +35,20 @@ pub async fn serve(app: Arc<App>, listener: TcpListener) {
     }
 }
 
-async fn serve_connection(app: Arc<App>, stream: TcpStream, client: SocketAddr) {
+async fn serve_connection(app: Arc<App>, stream: TcpStream, client: SocketAddr, tells_counts: bool) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
         let app = Arc::clone(&app);
-        async move { Ok::<_, Infallible>(handle(&app, request, client).await) }
+        async move { Ok::<_, Infallible>(handle(&app, request, client, tells_counts).await) }
     });
     // An error here is the client's: it went away, or spoke no HTTP.
     let _ = http1::Builder::new().keep_alive(true).serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn handle(app: &Arc<App>, request: Request<Incoming>, client: SocketAddr) -> Response<WasiBody> {
+async fn handle(app: &Arc<App>, request: Request<Incoming>, client: SocketAddr, tells_counts: bool) -> Response<WasiBody> {
+    if tells_counts && request.uri().path() == counts::PATH {
+        return Response::new(Full::from(counts::take()).map_err(Error::from).boxed_unsync());
+    }
     if let Some(name) = request.uri().path().strip_prefix(WELL_KNOWN) {
         return match name {
             "health" => Response::new(Full::from("OK").map_err(Error::from).boxed_unsync()),

@@ -43,7 +43,7 @@ pub fn run(paths: &Paths, seeds: &Seeds, wanted: &[&'static Target], results: &m
 
 /// The state is that of the scenarios' run, so that the value is there.
 fn one(paths: &Paths, target: &'static Target, seeds: &Seeds, progress: &Progress) -> Result<Start> {
-    let folder = super::folder(paths).join(target.host.name());
+    let folder = super::state_folder(paths).join(target.host.name());
     let begun = Instant::now();
     let mut server = server::start_again(paths, target.host, seeds.of(target.host)?, &folder, false, progress)?;
     server.targets = vec![target];

@@ -1,5 +1,6 @@
-//! What one request asks of the platform, counted by the runtime: each Worker is wrapped by `bench/serve/count.mjs`, which sees every
-//! call to D1, KV, Durable Objects and other Workers, and the rows that D1 and the objects' SQLite report.
+//! What one request asks of the platform, counted by the runtime. On Workers each Worker is wrapped by `bench/serve/count.mjs`, which
+//! sees every call to D1, KV, Durable Objects and other Workers, and the rows that D1 and the objects' SQLite report. On Spin the test
+//! host counts its calls; a real `spin` cannot.
 
 use std::collections::BTreeMap;
 use std::thread::sleep;
@@ -44,7 +45,7 @@ impl Counted {
     }
 }
 
-/// Counts every scenario on those hosts of Workers that are wanted, through the gateway where there is one.
+/// Counts every scenario on those hosts that are wanted and can count, through the gateway where there is one.
 pub fn run(
     paths: &Paths,
     load: &Load,
@@ -54,12 +55,12 @@ pub fn run(
     results: &mut Results,
     progress: &Progress,
 ) -> Result<()> {
-    for host in [Host::Workers, Host::WorkersFloor, Host::WorkersHono] {
+    for host in [Host::Workers, Host::WorkersFloor, Host::WorkersHono, Host::Spin, Host::SpinFloor] {
         let Some(target) = wanted.iter().copied().find(|target| target.host == host) else { continue };
-        if is_missing(results, host) {
+        if is_missing(results, host) || (host.is_spin() && !results.spin_counts) {
             continue;
         }
-        let folder = super::folder(paths).join(format!("count-{}", host.name()));
+        let folder = super::state_folder(paths).join(format!("count-{}", host.name()));
         let mut server = server::start(paths, host, seeds, &folder, true, progress)?;
         server.targets = vec![target];
         let step = progress.step(format!("counting what {} asks of the platform", target.name));
@@ -97,7 +98,10 @@ fn one(load: &Load, server: &Server, target: &Target, scenario: &Scenario, resul
 fn collect(server: &Server) -> Result<BTreeMap<String, f64>> {
     let mut sums = BTreeMap::new();
     for url in server.urls().values() {
-        let counts = http::get(&format!("{url}/__bench/counts"))?.success("counting")?;
+        let path = if server.host.is_spin() { "/.well-known/spin-host/counts" } else { "/__bench/counts" };
+        let counts = http::get(&format!("{url}{path}"))?.success("counting")?;
+        // The host answers as text.
+        let counts: Value = counts.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(counts);
         for (name, value) in counts.as_object().into_iter().flatten() {
             *sums.entry(name.clone()).or_insert(0.0) += value.as_f64().unwrap_or(0.0);
         }

@@ -40,7 +40,7 @@ pub fn run(
     let fill = seed::program(paths, progress)?;
     let mut servers = Vec::new();
     for keys in SIZES.iter().copied().filter(|keys| *keys <= results.effort.most_keys) {
-        let folder = super::folder(paths).join(format!("growth-{keys}"));
+        let folder = super::state_folder(paths).join(format!("growth-{keys}"));
         let seeded = seeds.of(Host::Workers)?;
         server::prepare(paths, Host::Workers, seeded, &folder, progress)?;
         let step = progress.step(format!("filling a database up to {keys} keys"));
@@ -67,7 +67,7 @@ pub fn run(
     drop(servers);
     for keys in SIZES {
         // Half a gigabyte that nobody needs any more.
-        let _ = fs::remove_dir_all(super::folder(paths).join(format!("growth-{keys}")));
+        let _ = fs::remove_dir_all(super::state_folder(paths).join(format!("growth-{keys}")));
     }
     Ok(())
 }

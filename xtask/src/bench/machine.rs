@@ -57,6 +57,13 @@ pub fn package_version(paths: &Paths, package: &str) -> Option<String> {
     json.get("version")?.as_str().map(str::to_owned)
 }
 
+/// The file system that a folder lies on: "ext4" or "tmpfs".
+pub fn disk(folder: &Path) -> String {
+    let there = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+    let kind = process::output(Command::new("stat").args(["-f", "-c", "%T"]).arg(there));
+    kind.unwrap_or_else(|| "an unknown file system".to_owned())
+}
+
 fn field(file: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;

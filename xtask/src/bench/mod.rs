@@ -19,6 +19,7 @@ mod workers;
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -43,6 +44,9 @@ pub struct BenchArgs {
     /// Only these targets, and nothing but the scenarios [default: all that are there].
     #[arg(long, value_name = "TARGET", num_args = 1..)]
     targets: Vec<String>,
+    /// Where the servers keep their state, such as a folder in memory [default: target/tmcp/bench].
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
     /// Leave out the counts, cold starts and growth.
     #[arg(long)]
     scenarios_only: bool,
@@ -86,9 +90,22 @@ fn folder(paths: &Paths) -> PathBuf {
     paths.work().join("bench")
 }
 
+/// The folder of the servers' state, when it is not the run's.
+static STATE: OnceLock<PathBuf> = OnceLock::new();
+
+/// The folder that the servers of a run keep their state in.
+fn state_folder(paths: &Paths) -> PathBuf {
+    STATE.get().cloned().unwrap_or_else(|| folder(paths))
+}
+
 /// Runs the benchmark, and writes figures, report and plot.
 pub fn run(paths: &Paths, args: &BenchArgs) -> Result<()> {
     let progress = Progress::new();
+    if let Some(state) = &args.state {
+        files::make_folder(state)?;
+        let state = state.canonicalize().context("the folder for the servers' state cannot be used")?.join("tmcp-bench");
+        STATE.get_or_init(|| state);
+    }
     let scenarios = scenario::select(&args.only)?;
     let wanted = target::select(&args.targets)?;
     let figures = folder(paths).join("results.json");
@@ -102,11 +119,23 @@ pub fn run(paths: &Paths, args: &BenchArgs) -> Result<()> {
     }
     let whole = args.only.is_empty() && args.targets.is_empty() && !args.scenarios_only;
     let effort = Effort::of(args);
+    let _state = Removed(STATE.get());
     let results = whole_run(paths, effort, &scenarios, &wanted, whole && !args.quick, !args.scenarios_only, &progress)?;
     files::write_json(&figures, &results)?;
     write(paths, &results)?;
     progress.say(&format!("measured in {}", seconds(progress.elapsed())));
     Ok(())
+}
+
+/// A folder outside of the project, removed when the run is over.
+struct Removed(Option<&'static PathBuf>);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        if let Some(folder) = self.0 {
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
 }
 
 fn whole_run(

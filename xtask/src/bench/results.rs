@@ -22,8 +22,14 @@ pub struct Results {
     pub machine: Machine,
     /// Whether servers and load had a core each.
     pub pinned: bool,
+    /// The file system that the servers' state lay on.
+    #[serde(default)]
+    pub disk: String,
     /// What runs Spin applications.
     pub spin: Option<String>,
+    /// Whether that can count what components ask of it.
+    #[serde(default)]
+    pub spin_counts: bool,
     /// What was not there, one sentence each.
     pub missing: Vec<String>,
     /// The load generator against a server that does nothing.
@@ -102,7 +108,9 @@ impl Results {
             effort,
             machine: Machine::look(paths),
             pinned: machine::has_pinning(),
+            disk: machine::disk(&crate::bench::state_folder(paths)),
             spin: None,
+            spin_counts: false,
             missing: Vec::new(),
             ceiling: None,
             samples: Vec::new(),

@@ -25,7 +25,6 @@ use crate::paths::Paths;
 use crate::process;
 use crate::progress::Progress;
 use crate::tools::{self, spin::SpinProgram};
-use crate::up;
 use crate::up::synapse::Synapse;
 
 /// How long a server may take to be there.
@@ -125,6 +124,7 @@ pub fn start_all(paths: &Paths, wanted: &[&'static Target], results: &mut Result
     if hosts.iter().any(|host| host.is_spin()) {
         let mut seeded = seed::make(paths, Runtime::Spin, progress)?;
         let (program, what) = spin_program(paths, progress)?;
+        results.spin_counts = program.ends_with("spin-host");
         seeded.plan.spin_program = Some(program);
         results.spin = Some(what);
         seeds.spin = Some(seeded);
@@ -133,7 +133,7 @@ pub fn start_all(paths: &Paths, wanted: &[&'static Target], results: &mut Result
     hosts
         .into_iter()
         .map(|host| {
-            let folder = super::folder(paths).join(host.name());
+            let folder = super::state_folder(paths).join(host.name());
             let mut server = start(paths, host, &seeds, &folder, false, progress)?;
             server.targets = wanted.iter().copied().filter(|target| target.host == host).collect();
             Ok(server)
@@ -238,7 +238,7 @@ pub fn start_again(
     let (group, urls) = if host.is_workers() {
         workers::start(paths, host, &seeded, folder, count, progress)?
     } else if host.is_spin() {
-        start_spin(paths, host, &seeded, folder, progress)?
+        start_spin(paths, host, &seeded, folder, count, progress)?
     } else if host == Host::Synapse {
         let keys = Keys::of(folder)?;
         let mut synapse = Synapse::start(paths, folder, &seeded.plan.base_url(), &keys, progress)?;
@@ -260,22 +260,24 @@ fn start_spin(
     host: Host,
     seeded: &Seeded,
     folder: &Path,
+    count: bool,
     progress: &Progress,
 ) -> Result<(Group, BTreeMap<String, String>)> {
-    if host == Host::Spin {
-        let mut plan = seeded.plan.clone();
-        plan.data = folder.to_path_buf();
-        let group = up::server::start(paths, &plan, progress)?;
-        return Ok((group, one(plan.base_url())));
-    }
     let program = seeded.plan.spin_program.as_ref().context("no program to run Spin components with")?;
-    let manifest = paths.root.join(if host == Host::SpinNoop { "bench/noop" } else { "bench/floor" }).join("spin.toml");
-    let with_variables = fs::read_to_string(&manifest)?.contains("[variables]");
+    let manifest = match host {
+        Host::SpinNoop => paths.root.join(NOOP.dir).join("spin.toml"),
+        Host::SpinFloor => paths.root.join(FLOOR.dir).join("spin.toml"),
+        _ => paths.root.join("spin.toml"),
+    };
+    let with_variables = fs::read_to_string(&manifest).is_ok_and(|text| text.contains("[variables]"));
     let port = http::free_port()?;
     let mut command = machine::pinned(program, machine::SERVER_CORE);
     tools::clean_environment(&mut command);
     command.arg("up").arg("--from").arg(&manifest).args(["--listen", &format!("127.0.0.1:{port}")]);
     command.arg("--state-dir").arg(folder.join("spin")).arg("--log-dir").arg(folder.join("logs")).arg("--quiet");
+    if count {
+        command.arg("--counts");
+    }
     if with_variables {
         command.arg("--variable").arg(format!("@{}", folder.join("spin-variables.json").display()));
     }

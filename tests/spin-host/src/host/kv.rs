@@ -14,6 +14,7 @@ use wasmtime::component::Resource;
 
 use super::State;
 use super::bindings::fermyon::spin::key_value::{Error, Host, HostStore};
+use crate::counts::{self, Count};
 
 /// A store, by its connection.
 #[derive(Clone)]
@@ -55,24 +56,28 @@ impl HostStore for State {
     }
 
     async fn get(&mut self, store: Resource<Store>, key: String) -> Result<Result<Option<Vec<u8>>, Error>> {
+        counts::one(Count::KvReads);
         let query = "SELECT value FROM entry WHERE key = ?1";
         let store = self.table.get(&store)?;
         store.run(move |db| db.prepare_cached(query)?.query_row([key], |row| row.get(0)).optional()).await
     }
 
     async fn set(&mut self, store: Resource<Store>, key: String, value: Vec<u8>) -> Result<Result<(), Error>> {
+        counts::one(Count::KvWrites);
         let query = "INSERT INTO entry VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
         let store = self.table.get(&store)?;
         store.run(move |db| db.prepare_cached(query)?.execute(params![key, value]).map(drop)).await
     }
 
     async fn delete(&mut self, store: Resource<Store>, key: String) -> Result<Result<(), Error>> {
+        counts::one(Count::KvDeletes);
         let query = "DELETE FROM entry WHERE key = ?1";
         let store = self.table.get(&store)?;
         store.run(move |db| db.prepare_cached(query)?.execute([key]).map(drop)).await
     }
 
     async fn exists(&mut self, store: Resource<Store>, key: String) -> Result<Result<bool, Error>> {
+        counts::one(Count::KvReads);
         let query = "SELECT 1 FROM entry WHERE key = ?1";
         let store = self.table.get(&store)?;
         store.run(move |db| db.prepare_cached(query)?.exists([key])).await

@@ -16,6 +16,7 @@ use wasmtime::component::Resource;
 
 use super::State;
 use super::bindings::spin::sqlite::sqlite::{Error, Host, HostConnection, QueryResult, RowResult, Value};
+use crate::counts::{self, Count};
 
 /// An open connection.
 #[derive(Clone)]
@@ -43,6 +44,7 @@ impl HostConnection for State {
         let Some(path) = self.component.sqlite_databases.get(&label).cloned() else {
             return Ok(Err(Error::AccessDenied));
         };
+        counts::one(Count::SqlOpens);
         match spawn_blocking(move || rusqlite::Connection::open(path)).await? {
             Ok(connection) => Ok(Ok(self.table.push(Connection(Arc::new(Mutex::new(connection))))?)),
             Err(error) => Ok(Err(Error::Io(error.to_string()))),
@@ -55,6 +57,8 @@ impl HostConnection for State {
         statement: String,
         parameters: Vec<Value>,
     ) -> Result<Result<QueryResult, Error>> {
+        counts::one(Count::SqlCalls);
+        counts::one(Count::SqlStatements);
         let connection = self.table.get(&connection)?;
         connection.run(move |db| first_statement(db, &statement, parameters).map_err(|e| Error::Io(e.to_string()))).await
     }

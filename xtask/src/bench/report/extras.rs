@@ -13,10 +13,10 @@ const COLUMNS: &[(&[&str], &str)] = &[
     (&["service_calls"], "Worker hops"),
     (&["object_calls"], "object hops"),
     (&["object_rows_read", "object_rows_written"], "object rows r+w"),
-    (&["d1_calls"], "D1 calls"),
-    (&["d1_statements"], "D1 statements"),
-    (&["d1_rows_read"], "D1 rows read"),
-    (&["d1_rows_written"], "D1 rows written"),
+    (&["d1_calls"], "SQL calls"),
+    (&["d1_statements"], "SQL statements"),
+    (&["d1_rows_read"], "SQL rows read"),
+    (&["d1_rows_written"], "SQL rows written"),
     (&["kv_reads"], "KV reads"),
     (&["kv_writes", "kv_deletes", "kv_lists"], "KV writes"),
 ];
@@ -30,7 +30,8 @@ pub fn counts(out: &mut String, results: &Results) {
     if results.counts.is_empty() {
         return;
     }
-    out.push_str("## What one request asks of the platform\n\nOn Workers, counted by the runtime while the requests ran.\n\n| scenario | target |");
+    out.push_str("## What one request asks of the platform\n\nCounted by the runtimes while the requests ran, on the average of some hundred. SQL is D1 on Workers and SQLite on Spin, whose host \
+         knows no rows; an entity is a Durable Object on Workers and a row on Spin.\n\n| scenario | target |");
     COLUMNS.iter().for_each(|(_, heading)| {
         let _ = write!(out, " {heading} |");
     });
@@ -40,7 +41,8 @@ pub fn counts(out: &mut String, results: &Results) {
             let _ = write!(out, "| {} | {} |", scenario.title, title(&counted.target));
             for (names, _) in COLUMNS {
                 let sum: f64 = names.iter().map(|name| counted.get(name)).sum();
-                let shown = if sum == 0.0 { "0".to_owned() } else { trimmed(sum) };
+                let known = names.iter().any(|name| counted.per_request.contains_key(*name));
+                let shown = if known { trimmed(sum) } else { "–".to_owned() };
                 let _ = write!(out, " {shown} |");
             }
             out.push('\n');
@@ -49,6 +51,7 @@ pub fn counts(out: &mut String, results: &Results) {
     out.push('\n');
 }
 
+/// Two digits after the point at most.
 fn trimmed(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -69,7 +72,9 @@ pub fn cost(out: &mut String, results: &Results) {
     );
     out.push_str("| scenario | target | requests | CPU | D1, KV, objects | sum |\n|---|---|---|---|---|---|\n");
     for scenario in SCENARIOS {
-        for counted in results.counts.iter().filter(|counted| counted.scenario == scenario.name) {
+        // Cloudflare's prices are for Workers.
+        let on_workers = |target: &str| target::named(target).is_some_and(|target| target.host.is_workers());
+        for counted in results.counts.iter().filter(|c| c.scenario == scenario.name && on_workers(&c.target)) {
             let cpu = Spread::of(results.of(scenario.name, &counted.target).filter_map(|sample| sample.measured.server_cpu_us));
             let Some(cpu) = cpu else { continue };
             let bill = Bill::of(counted, cpu.median / 1e3);
@@ -175,6 +180,11 @@ pub fn starts(out: &mut String, results: &Results) {
         }
     }
     out.push('\n');
+    for counted in results.counts.iter().filter(|counted| counted.get("instantiate_us") > 0.0 && counted.scenario == "get-1k") {
+        let each = counted.get("instantiate_us") / counted.get("requests").max(1.0);
+        let _ =
+            writeln!(out, "{}: instantiating a component takes {} µs for every request.\n", title(&counted.target), figure(each));
+    }
     if results.modules.is_empty() {
         return;
     }

@@ -48,6 +48,7 @@ fn head(out: &mut String, results: &Results) {
     }
     let versions: Vec<String> = results.machine.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let _ = writeln!(out, "- {}", versions.join(", "));
+    let _ = writeln!(out, "- the servers' state lay on {}", results.disk);
     if let Some(spin) = &results.spin {
         let _ = writeln!(out, "- Spin applications run on: {spin}");
     }
@@ -94,7 +95,7 @@ const METHOD: &str = "## What was measured how
   process: their CPU and memory count as the server's. On Cloudflare they are elsewhere, and each call of them costs a network hop.
 - People, the app and the tokens were made through the API with a real Synapse. Limits are widened by `LIMITS`, so that nothing is
   refused; the buckets are kept all the same. Values are ASCII text: 1 KiB lies in its row, 16 KiB in KV.
-- Each person has a connection. Refresh tokens are used once: each connection walks along its own family.
+- Each person has a connection, and each connection an address of its own (127.0.1.n; Workers learn it from `CF-Connecting-IP`). Refresh tokens are used once: each connection walks along its own family.
 - Every answer's status is checked, and a wrong one ends the run. Latency is from before a request is sent until its answer is whole.
 - CPU is user and system time of the server's process tree, from `/proc`, over the window, divided by the answers in it. Memory is the
   resident memory of the tree at the window's end. For Workers the tree has Node in it, which only started workerd.
@@ -137,7 +138,9 @@ mod tests {
             effort: Effort { rounds: 2, warmup_ms: 0, window_ms: 5000, starts: 0, most_keys: 10_000 },
             machine: Machine::default(),
             pinned: true,
+            disk: "ext4".into(),
             spin: None,
+            spin_counts: false,
             missing: vec!["spin-floor: there is no bench/floor/spin.toml".into()],
             ceiling: Some(measured(30_000.0)),
             samples: vec![

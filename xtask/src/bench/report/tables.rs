@@ -12,7 +12,7 @@ pub fn write(out: &mut String, results: &Results) {
     out.push_str("## Scenarios\n\n");
     out.push_str(
         "Throughput, latency and CPU are the median of the rounds, with the smallest and the largest in brackets. \"of no-op\" is the \
-         throughput as a part of the no-op function's on the same runtime.\n\n",
+         throughput as a part of the no-op function's on the same runtime. A core that is not busy waits, for the disk above all.\n\n",
     );
     for scenario in SCENARIOS {
         let rows: Vec<String> = TARGETS.iter().filter_map(|target| row(results, scenario.name, target)).collect();
@@ -20,8 +20,8 @@ pub fn write(out: &mut String, results: &Results) {
             continue;
         }
         let _ = writeln!(out, "### {} (`{}`)\n", scenario.title, scenario.name);
-        out.push_str("| target | requests/s | median ms | p99 ms | CPU µs/request | memory MiB | of no-op |\n");
-        out.push_str("|---|---|---|---|---|---|---|\n");
+        out.push_str("| target | requests/s | median ms | p99 ms | CPU µs/request | core busy | memory MiB | of no-op |\n");
+        out.push_str("|---|---|---|---|---|---|---|---|\n");
         rows.iter().for_each(|row| out.push_str(row));
         out.push('\n');
     }
@@ -35,6 +35,7 @@ fn row(results: &Results, scenario: &str, target: &Target) -> Option<String> {
     let cells =
         [spread(|m| Some(m.throughput))?, spread(|m| Some(m.p50_us as f64 / 1e3))?, spread(|m| Some(m.p99_us as f64 / 1e3))?];
     let cpu = spread(|m| m.server_cpu_us).map_or_else(String::new, shown);
+    let busy = spread(|m| m.server_cpu_share).map_or_else(String::new, |share| format!("{:.0} %", share.median * 100.0));
     #[allow(clippy::cast_precision_loss, reason = "bytes of one machine")]
     let memory = spread(|m| m.server_rss.map(|rss| rss as f64 / f64::from(1 << 20)));
     let memory = memory.map_or_else(String::new, |memory| format!("{:.0}", memory.max));
@@ -43,7 +44,7 @@ fn row(results: &Results, scenario: &str, target: &Target) -> Option<String> {
     let part = is_one_of_them.then(|| ratio(results, scenario, target.name, noop)).flatten();
     let part = part.map_or_else(String::new, |part| format!("{:.3}", part.median));
     let cells: Vec<String> = cells.into_iter().map(shown).collect();
-    Some(format!("| {} | {} | {cpu} | {memory} | {part} |\n", target.title, cells.join(" | ")))
+    Some(format!("| {} | {} | {cpu} | {busy} | {memory} | {part} |\n", target.title, cells.join(" | ")))
 }
 
 fn shown(spread: Spread) -> String {
