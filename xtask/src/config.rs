@@ -51,6 +51,7 @@ pub const SETTINGS: &[Setting] = &[
     plain("FEDERATION", &["identity"], Form::Text),
     secret("STORAGE_KEYS", &["storage"], Form::Object),
     secret("OPERATOR_TOKEN", &["ops"], Form::Text),
+    plain("METRICS_SAMPLE", ALL, Form::Optional),
     plain("ACCESS_TOKEN_SECONDS", &["auth"], Form::Optional),
     plain("INLINE_BYTES", &["storage"], Form::Optional),
     plain("QUOTA_BYTES", &["storage"], Form::Optional),

@@ -18,6 +18,7 @@ mod refresh;
 mod revoke;
 mod sign_in;
 mod sql;
+mod status;
 mod token;
 
 #[cfg(target_os = "wasi")]
@@ -41,6 +42,7 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::JWKS, jwks::handle)
         .at(&routes::INTERNAL_CLIENTS, clients::handle)
         .at(&routes::INTERNAL_ORIGINS, origins::handle)
+        .at(&routes::INTERNAL_STATUS_AUTH, status::handle)
         .at(&routes::INTERNAL_MAINTAIN_AUTH, maintain::handle)
 }
 

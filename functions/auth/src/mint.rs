@@ -23,9 +23,13 @@ pub fn lifetime_s(platform: &impl Platform) -> Result<i64, InvalidSetting> {
     seconds.ok_or(InvalidSetting { name: "ACCESS_TOKEN_SECONDS", problem })
 }
 
+/// The private keys; the first one signs.
+pub fn ring<P: Platform>(call: &Call<P>) -> Result<Arc<KeySet<PrivateJwk>>, InvalidSetting> {
+    remembered(&call.platform, "signing_keys", |platform| require(platform.config(), "SIGNING_KEYS", KeySet::parse_private))
+}
+
 async fn sign<P: Platform, K: Kind>(call: &Call<P>, claims: &K) -> Result<String, Failure> {
-    let ring: Arc<KeySet<PrivateJwk>> =
-        remembered(&call.platform, "signing_keys", |platform| require(platform.config(), "SIGNING_KEYS", KeySet::parse_private))?;
+    let ring = ring(call)?;
     let key = ring.keys.first().ok_or_else(|| Failure::internal("no signing key"))?;
     let unsigned = Unsigned::encode(claims, &key.public.kid, call.now(), lifetime_s(&call.platform)?)
         .ok_or_else(|| Failure::internal("claims that do not encode"))?;

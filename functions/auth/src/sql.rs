@@ -3,6 +3,9 @@
 use serde::Deserialize;
 use tmcp_protocol::{AppId, ClientId, MatrixUserId, Millis, ScopeSet, Uid};
 
+/// Answers when the database does, and has its tables.
+pub const PROBE: &str = "SELECT client_id FROM clients WHERE client_id = ''";
+
 /// One client.
 pub const CLIENT: &str = "SELECT client_id, app_id, secret_hash, scopes, official FROM clients \
     WHERE client_id = ?1 AND status = 'active'";

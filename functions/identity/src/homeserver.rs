@@ -71,6 +71,11 @@ impl Homeservers {
     pub fn of(platform: &impl Platform) -> Result<Arc<Self>, InvalidSetting> {
         remembered(platform, "homeservers", |platform| read(platform.config()))
     }
+
+    /// Those that are configured.
+    pub fn configured(&self) -> impl Iterator<Item = Homeserver> {
+        self.configured.iter().map(Homeserver::from)
+    }
 }
 
 impl From<&Configured> for Homeserver {

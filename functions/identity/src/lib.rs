@@ -7,6 +7,7 @@ mod homeserver;
 mod maintain;
 mod matrix;
 mod sql;
+mod status;
 mod user;
 mod verify;
 
@@ -23,6 +24,7 @@ use tmcp_protocol::routes::{self, Function};
 pub fn routes<P: Platform>() -> Group<P> {
     Group::new(Function::Identity)
         .at(&routes::INTERNAL_VERIFY, verify::handle)
+        .at(&routes::INTERNAL_STATUS_IDENTITY, status::handle)
         .at(&routes::INTERNAL_MAINTAIN_IDENTITY, maintain::handle)
 }
 

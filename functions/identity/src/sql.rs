@@ -3,6 +3,9 @@
 use serde::Deserialize;
 use tmcp_protocol::{Millis, Uid};
 
+/// Answers when the database does, and has its tables.
+pub const PROBE: &str = "SELECT uid FROM users WHERE uid = ''";
+
 /// The user of an identity.
 pub const FIND: &str = "SELECT u.uid, u.status, u.wallet_id, i.username, p.display_name, p.avatar_url FROM identities i \
     JOIN users u ON u.uid = i.uid LEFT JOIN profiles p ON p.uid = u.uid WHERE i.provider = ?1 AND i.external_id = ?2";

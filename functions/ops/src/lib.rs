@@ -1,4 +1,4 @@
-//! Operation: health, readiness, migrations, periodic work, and the registration of clients.
+//! Operation: health, readiness, metrics, migrations, periodic work, and the registration of clients.
 //!
 //! Invariant: periodic work is done by the function that owns the data; this one only asks each in turn, and one that fails does
 //! not keep the others from theirs.
@@ -7,8 +7,10 @@ mod clients;
 mod health;
 mod keys;
 mod maintenance;
+mod metrics;
 mod migrate;
 mod ready;
+mod status;
 
 #[cfg(target_os = "wasi")]
 mod spin;
@@ -26,6 +28,7 @@ pub fn routes<P: Platform>() -> Group<P> {
     Group::new(Function::Ops)
         .at(&routes::HEALTH, health::handle)
         .at(&routes::READY, ready::handle)
+        .at(&routes::METRICS, metrics::handle)
         .at(&routes::MIGRATE, migrate::handle)
         .at(&routes::MAINTENANCE, maintenance::handle)
         .at(&routes::REGISTER_CLIENT, clients::handle)

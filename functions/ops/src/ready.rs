@@ -1,15 +1,46 @@
-//! GET /ops/ready: configuration parses, and the database answers with the schema that this code needs; 503 otherwise.
+//! GET /ops/ready: whether everything that requests need answers: each function with its configuration and keys, the database with the
+//! schema that this code needs, the homeservers. For alerts and for a deployment that waits; what restarts a process asks
+//! `/ops/health`.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 200 | all of it |
+//! | 503 | something does not; the answer names it, the log says why |
 
+use crate::status;
+use http::StatusCode;
+use serde_json::{Value, json};
+use tmcp_http::status::Check;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::migrations::MIGRATIONS;
 use tmcp_ports::{Platform, Sql, stmt};
 
 /// A table of the newest migration.
-const PROBE: &str = "SELECT COUNT(*) AS found FROM storage_usage WHERE uid = ''";
+const PROBE: &str = "SELECT count FROM metrics WHERE kind = ''";
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    call.platform.sql().query(stmt!(PROBE)).await?;
+    let schema = call.platform.sql().query(stmt!(PROBE)).await.map_err(Failure::from);
+    let mut all = vec![("ops", vec![Check::of("schema", schema)])];
+    all.extend(status::of_all(&call).await.into_iter().map(|(function, status)| (function, status.checks)));
+    let shown: Value = all
+        .iter()
+        .map(|(function, checks)| {
+            // Only the names: the address of a database is nobody's business.
+            let checks: Value = checks.iter().map(|check| (check.name.clone(), json!(check.problem.is_none()))).collect();
+            ((*function).to_owned(), checks)
+        })
+        .collect();
+    let problems: Vec<String> = all
+        .iter()
+        .flat_map(|(function, checks)| checks.iter().map(move |check| (function, check)))
+        .filter_map(|(function, check)| Some(format!("{function}: {}: {}", check.name, check.problem.as_ref()?)))
+        .collect();
     let newest = MIGRATIONS.last().map(|(name, _)| *name);
-    Reply::json(&serde_json::json!({"status": "ready", "schema": newest}))
+    let body = |status: &str| json!({"status": status, "schema": newest, "checks": shown});
+    if problems.is_empty() {
+        return Reply::json(&body("ready"));
+    }
+    call.note(problems.join("; "));
+    Ok(Reply::json(&body("not ready"))?.with_status(StatusCode::SERVICE_UNAVAILABLE))
 }

@@ -53,8 +53,47 @@ async fn migrations_are_applied_once() {
     // The test database has the schema already, so that the first migration cannot be applied a second time.
     let answer = client.json("POST", "/ops/migrate", OPERATOR, Json::Null).await;
     assert_eq!(answer.status, 503, "{answer:?}");
-    assert_eq!(client.json("GET", "/ops/ready", "", Json::Null).await.status, 200);
     assert_eq!(client.json("GET", "/ops/health", "", Json::Null).await.body["status"], "ok");
+}
+
+#[tokio::test]
+async fn ready_only_when_everything_is_and_without_saying_why_not() {
+    let (platform, client) = world();
+    for function in [Function::Auth, Function::Identity, Function::Storage] {
+        answering(&platform, function, 200, json!({"checks": [{"name": "database"}], "waiting": {"storage_garbage": 4}}));
+    }
+    let answer = client.json("GET", "/ops/ready", "", Json::Null).await;
+    assert_eq!((answer.status, &answer.body["checks"]["identity"]["database"]), (200, &json!(true)), "{answer:?}");
+    let down = json!({"name": "homeserver h.example", "problem": "postgres://secret@db refused"});
+    answering(&platform, Function::Identity, 200, json!({"checks": [down], "waiting": {}}));
+    answering(&platform, Function::Storage, 500, json!({}));
+    let answer = client.json("GET", "/ops/ready", "", Json::Null).await;
+    let expected = json!({
+        "ops": {"schema": true}, "auth": {"database": true},
+        "identity": {"homeserver h.example": false}, "storage": {"function": false},
+    });
+    assert_eq!((answer.status, &answer.body["checks"]), (503, &expected));
+    assert!(!answer.body.to_string().contains("postgres"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn the_operator_alone_sees_the_metrics() {
+    let (platform, client) = world();
+    answering(&platform, Function::Storage, 200, json!({"checks": [], "waiting": {"storage_garbage": 4}}));
+    for _ in 0..3 {
+        client.json("GET", "/ops/health", "", Json::Null).await;
+    }
+    assert_eq!(client.json("GET", "/ops/metrics", "guess", Json::Null).await.code(), "INVALID_TOKEN");
+    platform.run_tasks().await;
+    let page = client.json("GET", "/ops/metrics", OPERATOR, Json::Null).await.text;
+    for line in [
+        r#"tmcp_requests_total{function="ops",method="GET",route="/ops/health",status="200"} 3"#,
+        r#"tmcp_errors_total{function="ops",code="INVALID_TOKEN"} 1"#,
+        r#"tmcp_outbox_depth{queue="storage_garbage"} 4"#,
+        r#"tmcp_up{function="auth"} 0"#,
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line}\n{page}");
+    }
 }
 
 #[tokio::test]

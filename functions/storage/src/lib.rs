@@ -23,6 +23,7 @@ mod put;
 mod read;
 mod seal;
 mod sql;
+mod status;
 mod sync;
 mod write;
 
@@ -46,6 +47,7 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::STORAGE_SYNC, sync::handle)
         .at(&routes::INTERNAL_ERASE, erase::handle)
         .at(&routes::INTERNAL_KEYS, key_count::handle)
+        .at(&routes::INTERNAL_STATUS_STORAGE, status::handle)
         .at(&routes::INTERNAL_MAINTAIN_STORAGE, maintain::handle);
     // `POST /api/v1/storage/sync` would hide the key `sync` from the other methods.
     for path in [routes::STORAGE_GET.path, routes::STORAGE_SYNC.path] {

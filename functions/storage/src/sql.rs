@@ -143,6 +143,19 @@ pub const ERASE: &str = "DELETE FROM storage_entries WHERE uid = ?1 AND (?2 IS N
 /// Removes the usage rows of a user, or of a user and app.
 pub const ERASE_USAGE: &str = "DELETE FROM storage_usage WHERE uid = ?1 AND (?2 IS NULL OR app = ?2)";
 
+/// How much waits to be swept.
+pub const QUEUES: &str = "SELECT 'storage_intents' AS queue, COUNT(*) AS waiting FROM storage_intents \
+    UNION ALL SELECT 'storage_garbage', COUNT(*) FROM storage_garbage";
+
+/// How many records wait.
+#[derive(Debug, Clone, Deserialize)]
+pub struct CountRow {
+    /// For what.
+    pub queue: String,
+    /// So many.
+    pub waiting: i64,
+}
+
 /// A row of `storage_entries`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Entry {

@@ -30,6 +30,7 @@ pub(crate) struct Notes {
     pub names: (Option<String>, Option<String>),
     pub route: Option<&'static str>,
     pub cause: Option<String>,
+    pub code: Option<&'static str>,
 }
 
 /// [`Notes`], shared along the way of one request.

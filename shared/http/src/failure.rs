@@ -31,6 +31,19 @@ impl Reply {
         Ok(reply.header(header::CONTENT_TYPE, "application/json"))
     }
 
+    /// 200 with another body.
+    pub fn text(content_type: &str, body: String) -> Self {
+        let reply = Self { status: StatusCode::OK, headers: HeaderMap::new(), body: body.into_bytes() };
+        reply.header(header::CONTENT_TYPE, content_type)
+    }
+
+    /// The same with another status.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
     /// 204.
     pub fn no_content() -> Self {
         Self { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Vec::new() }

@@ -5,6 +5,7 @@ use crate::call::{Call, Notebook};
 use crate::cors::{self, OriginInfo};
 use crate::failure::{Failure, Reply};
 use crate::internal;
+use crate::metrics::{self, Answered};
 use crate::pipeline;
 use crate::settings::Settings;
 use crate::subject::{self, SubjectId};
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use tmcp_ports::{Clock, Log, Memo, Platform};
+use tmcp_ports::{Clock, Entities, Log, Memo, Platform};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{ErrorForm, Function, INTERNAL_ORIGINS, Method, ROUTES, Route};
@@ -53,6 +54,7 @@ pub struct Group<P: Platform> {
 /// A finished group: made once per isolate.
 #[derive(Clone)]
 pub struct Service<P: Platform> {
+    function: Function,
     router: axum::Router,
     origins: Option<Origins<P>>,
 }
@@ -112,7 +114,7 @@ impl<P: Platform> Group<P> {
     /// The finished group.
     pub fn build(self) -> Service<P> {
         let router = self.router.fallback(not_found::<P>).method_not_allowed_fallback(not_allowed::<P>);
-        Service { router, origins: self.origins }
+        Service { function: self.function, router, origins: self.origins }
     }
 }
 
@@ -142,7 +144,10 @@ async fn not_allowed<P: Platform>(request: Request) -> Response {
 fn refuse<P: Platform>(request: Request, failure: Failure) -> Response {
     let form = if request.uri().path().starts_with("/oauth2/") { ErrorForm::OAuth } else { ErrorForm::Tmcp };
     match request.extensions().get::<Around<P>>() {
-        Some(around) => failure.into_response(form, &around.request_id, around.platform.clock().now()),
+        Some(around) => {
+            around.notes.write(|notes| notes.code = Some(failure.code().as_str()));
+            failure.into_response(form, &around.request_id, around.platform.clock().now())
+        }
         None => failure.into_response(form, "", tmcp_protocol::Millis(0)),
     }
 }
@@ -265,14 +270,17 @@ pub async fn serve<P: Platform>(service: &Service<P>, platform: P, mut request: 
     let ms = platform.clock().now().0 - began.0;
     let (uid, app) = &notes.names;
     let status = response.status().as_u16();
+    // The pattern, not the path: a storage key is the user's own.
+    let route = notes.route.unwrap_or(if path.starts_with("/internal/") { "internal" } else { "none" });
+    let (function, conflicts) = (service.function.as_str(), platform.entities().conflicts());
+    metrics::count(&platform, &Answered { function, route, method: &method, status, ms, code: notes.code, conflicts });
     let line = serde_json::json!({
         "at": began.rfc3339(),
         "level": if status >= 500 { "error" } else { "info" },
         "request_id": id,
         "trace_id": trace.id(),
         "method": method.as_str(),
-        // The pattern, not the path: a storage key is the user's own.
-        "route": notes.route.unwrap_or(if path.starts_with("/internal/") { "internal" } else { "none" }),
+        "route": route,
         "status": status,
         "ms": ms,
         "uid": uid,

@@ -3,7 +3,7 @@
 //! ```text
 //!  request ─▶ id, trace ─▶ preflight? ─▶ route ─▶ who calls ─▶ subject: rate, generation ─▶ scope ─▶ body ─▶ handler
 //!                                         404, 405   401, 403      429, 401, 503            403      413, 415
-//!  response ◀─ log line ◀─ CORS, security headers, X-RateLimit-* ◀─ answer or failure in the route's error form
+//!  response ◀─ log line, counters ◀─ CORS, security headers, X-RateLimit-* ◀─ answer or failure in the route's error form
 //! ```
 //!
 //! Architecture invariant: no runtime is named here; everything of the outside comes through `tmcp_ports::Platform`.
@@ -17,7 +17,9 @@ pub mod cors;
 pub mod failure;
 pub mod group;
 pub mod internal;
+pub mod metrics;
 pub mod settings;
+pub mod status;
 pub mod subject;
 pub mod trace;
 

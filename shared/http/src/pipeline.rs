@@ -38,6 +38,7 @@ pub(crate) async fn run<P: Platform>(route: &'static Route, request: Request, ha
         Ok(reply) => reply.into_response(),
         Err(failure) => {
             around.notes.write(|notes| {
+                notes.code = Some(failure.code().as_str());
                 notes.cause = Some(match failure.cause() {
                     Some(cause) => format!("{}: {cause}", failure.code().as_str()),
                     None => failure.code().as_str().to_owned(),

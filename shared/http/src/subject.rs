@@ -158,6 +158,7 @@ impl EntityKind for Subject {
             used_at: context.now,
         });
         next.used_at = next.used_at.max(context.now);
+        let mut soon = false;
         let answer = match command {
             Command::Admit { class, limit, held } => {
                 if held.is_some_and(|held| !next.holds(&held)) {
@@ -169,6 +170,8 @@ impl EntityKind for Subject {
                 if !admission.allowed {
                     return Decision::reply(Answer::Admission(admission));
                 }
+                // A draw that a crash takes back lets one more request through; a revocation that it takes back lets a thief in.
+                soon = true;
                 Answer::Admission(admission)
             }
             Command::Issue { session } => {
@@ -190,7 +193,8 @@ impl EntityKind for Subject {
             }
         };
         let wake = if first { Wake::At(context.now.plus(IDLE_MS)) } else { Wake::Keep };
-        Decision { store: Store::Put(next), reply: answer, wake, effects: Vec::new() }
+        let store = if soon { Store::Soon(next) } else { Store::Put(next) };
+        Decision { store, reply: answer, wake, effects: Vec::new() }
     }
 
     fn wake(state: Option<&State>, context: Context) -> Option<Decision<Self>> {
@@ -264,7 +268,7 @@ mod tests {
     fn decide(state: &mut Option<State>, command: Command, now: Millis) -> Answer {
         let decision = Subject::decide(state.as_ref(), command, Context { now, random: [0; 16] });
         match decision.store {
-            Store::Put(next) => *state = Some(next),
+            Store::Put(next) | Store::Soon(next) => *state = Some(next),
             Store::Delete => *state = None,
             Store::Keep => {}
         }

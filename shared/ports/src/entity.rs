@@ -6,12 +6,13 @@
 //!                         after the response, then by wake-up: run each effect until it is done
 //! ```
 //!
-//! On Workers an id is a Durable Object with its SQLite and its alarm. On Spin it is a versioned row, decided inside
-//! `BEGIN IMMEDIATE`, and its due wake-ups come with maintenance or with the next command. If the process dies after the store,
-//! effects are still there and run later: each at least once, so each is idempotent by its [`EffectId`].
+//! On Workers an id is a Durable Object with its SQLite and its alarm. On Spin it is a versioned row, written under its version, and
+//! its due wake-ups come with maintenance or with the next command. If the process dies after the store, effects are still there and
+//! run later: each at least once, so each is idempotent by its [`EffectId`]. What a command changes is computed in one place, [`step`];
+//! the adapters load and store.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::future::Future;
 use tmcp_protocol::Millis;
 
@@ -31,6 +32,9 @@ pub enum Store<S> {
     Keep,
     /// It is replaced.
     Put(S),
+    /// It is replaced, and the answer need not wait until that is safe: a crash may take the last second of such changes back. For
+    /// what a limit counts, not for what is owed. Where an entity has no memory of its own, it is [`Store::Put`].
+    Soon(S),
     /// The entity is gone; the next command finds none.
     Delete,
 }
@@ -99,7 +103,7 @@ pub trait EntityKind: Sized + Send + Sync + 'static {
     /// What is stored, as JSON: an interface to be pinned by tests.
     type State: Serialize + DeserializeOwned + Clone + Send + Sync;
     /// What can be asked.
-    type Command: Serialize + DeserializeOwned + Send;
+    type Command: Serialize + DeserializeOwned + Clone + Send;
     /// What is answered.
     type Reply: Serialize + DeserializeOwned + Send;
     /// What is to be done outside.
@@ -118,6 +122,126 @@ pub trait EntityKind: Sized + Send + Sync + 'static {
         effect: &Self::Effect,
     ) -> impl Future<Output = Result<Option<Self::Command>, EffectError>> + Send;
 }
+
+/// An entity as it is stored, but for its effects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored<S> {
+    /// Grows with every change, and is never used twice, not even by an entity that was deleted and came back: effect ids hang on it.
+    pub version: i64,
+    /// The state.
+    pub state: Option<S>,
+    /// When it is to be woken.
+    pub due_at: Option<i64>,
+}
+
+/// What is to be stored after a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change<S> {
+    /// Nothing.
+    Nothing,
+    /// This, within a second.
+    Soon(Stored<S>),
+    /// This, before anybody hears of it.
+    Put(Stored<S>),
+    /// Nothing stays.
+    Remove,
+}
+
+/// An effect that a step left behind.
+pub struct NewEffect<E: EntityKind> {
+    /// The version that caused it.
+    pub version: i64,
+    /// Its place among that version's effects.
+    pub n: i64,
+    /// What is to be done.
+    pub effect: E::Effect,
+}
+
+/// What one command, or one wake-up, comes to.
+pub struct Step<E: EntityKind> {
+    /// The answer; none for a wake-up.
+    pub reply: Option<E::Reply>,
+    /// What is to be stored.
+    pub change: Change<E::State>,
+    /// What is to be done outside; stored together with the change.
+    pub effects: Vec<NewEffect<E>>,
+}
+
+/// Wakes the entity if that is due, and then decides the command, if there is one. Pure.
+pub fn step<E: EntityKind>(stored: Option<Stored<E::State>>, command: Option<E::Command>, context: Context) -> Step<E> {
+    let last = stored.as_ref().map(|stored| stored.version);
+    let mut moving = Moving::<E> { stored, last, change: Urgency::None, effects: Vec::new(), context };
+    moving.wake_if_due();
+    let reply = command.map(|command| {
+        let state = moving.stored.as_ref().and_then(|stored| stored.state.as_ref());
+        moving.apply(E::decide(state, command, context))
+    });
+    let change = match (moving.change, moving.stored) {
+        (Urgency::None, _) => Change::Nothing,
+        (_, None) => Change::Remove,
+        (Urgency::Soon, Some(stored)) => Change::Soon(stored),
+        (Urgency::Now, Some(stored)) => Change::Put(stored),
+    };
+    Step { reply, change, effects: moving.effects }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Urgency {
+    None,
+    Soon,
+    Now,
+}
+
+/// An entity in the middle of a step.
+struct Moving<E: EntityKind> {
+    stored: Option<Stored<E::State>>,
+    last: Option<i64>,
+    change: Urgency,
+    effects: Vec<NewEffect<E>>,
+    context: Context,
+}
+
+impl<E: EntityKind> Moving<E> {
+    fn wake_if_due(&mut self) {
+        let now = self.context.now.0;
+        let Some(stored) = self.stored.as_mut().filter(|stored| stored.due_at.is_some_and(|due| due <= now)) else { return };
+        // The wake-up is spent unless the decision sets another.
+        stored.due_at = None;
+        self.change = Urgency::Now;
+        if let Some(decision) = E::wake(stored.state.as_ref(), self.context) {
+            self.apply(decision);
+        }
+    }
+
+    fn apply(&mut self, decision: Decision<E>) -> E::Reply {
+        let Decision { store, reply, wake, effects } = decision;
+        let due_before = self.stored.as_ref().and_then(|stored| stored.due_at);
+        let due_at = match wake {
+            Wake::Keep => due_before,
+            Wake::At(moment) => Some(moment.0),
+            Wake::Never => None,
+        };
+        let quiet = effects.is_empty() && due_at == due_before;
+        if quiet && matches!(store, Store::Keep) {
+            return reply;
+        }
+        let version = self.last.map_or(self.context.now.0.saturating_mul(1000), |last| last + 1);
+        self.last = Some(version);
+        let numbered = (0..).zip(effects).map(|(n, effect)| NewEffect { version, n, effect });
+        self.effects.extend(numbered);
+        let soon = quiet && self.stored.is_some() && matches!(store, Store::Soon(_));
+        self.change = self.change.max(if soon { Urgency::Soon } else { Urgency::Now });
+        self.stored = match store {
+            Store::Put(state) | Store::Soon(state) => Some(Stored { version, state: Some(state), due_at }),
+            Store::Keep => Some(Stored { version, state: self.stored.take().and_then(|stored| stored.state), due_at }),
+            Store::Delete => None,
+        };
+        reply
+    }
+}
+
+/// Whoever takes an effect has this long to do it; then it counts as dead, and the effect is taken again.
+pub const LEASE_MS: i64 = 60_000;
 
 /// The entity could not be asked. Whether the command was decided is unknown; commands that matter are idempotent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -150,6 +274,16 @@ pub trait Entities: Send + Sync {
     /// Asks the entity `id`, and waits for its decision to be stored.
     fn ask<E: EntityKind>(&self, id: &str, command: E::Command) -> impl Future<Output = Result<E::Reply, EntityError>> + Send;
 
+    /// How often, in this request, somebody else had changed an entity between its being read and written.
+    fn conflicts(&self) -> u64 {
+        0
+    }
+
+    /// How many effects of all entities wait to be done; none where the entities are not to be counted.
+    fn waiting(&self) -> impl Future<Output = Result<Option<i64>, EntityError>> + Send {
+        std::future::ready(Ok(None))
+    }
+
     /// Wakes what is due and runs effects that are left over, at most `limit` entities; returns how many it found. On Workers
     /// alarms do it, and this does nothing.
     fn maintain<E: EntityKind>(&self, limit: i64) -> impl Future<Output = Result<i64, EntityError>> + Send;
@@ -158,6 +292,81 @@ pub trait Entities: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Says what it was told to decide.
+    struct Puppet;
+
+    #[derive(Clone, Serialize, Deserialize)]
+    enum Told {
+        Keep,
+        Put,
+        Soon,
+        SoonAndWake(i64),
+        WithEffects,
+        Delete,
+    }
+
+    impl EntityKind for Puppet {
+        const NAME: &'static str = "puppet";
+        type State = u8;
+        type Command = Told;
+        type Reply = ();
+        type Effect = u8;
+
+        fn decide(state: Option<&u8>, command: Told, _: Context) -> Decision<Self> {
+            let next = state.map_or(0, |n| n + 1);
+            let (store, wake, effects) = match command {
+                Told::Keep => (Store::Keep, Wake::Keep, vec![]),
+                Told::Put => (Store::Put(next), Wake::Keep, vec![]),
+                Told::Soon => (Store::Soon(next), Wake::Keep, vec![]),
+                Told::SoonAndWake(at) => (Store::Soon(next), Wake::At(Millis(at)), vec![]),
+                Told::WithEffects => (Store::Soon(next), Wake::Keep, vec![7, 8]),
+                Told::Delete => (Store::Delete, Wake::Keep, vec![]),
+            };
+            Decision { store, reply: (), wake, effects }
+        }
+
+        fn wake(_: Option<&u8>, _: Context) -> Option<Decision<Self>> {
+            Some(Decision { store: Store::Put(100), reply: (), wake: Wake::Keep, effects: vec![9] })
+        }
+
+        async fn run<P: crate::Platform>(_: &P, _: &EffectId, _: &u8) -> Result<Option<Told>, EffectError> {
+            Ok(None)
+        }
+    }
+
+    fn told(stored: Option<(i64, u8, Option<i64>)>, command: Told) -> (Change<u8>, Vec<(i64, i64, u8)>) {
+        let context = Context { now: Millis(50), random: [0; 16] };
+        let stored = stored.map(|(version, state, due_at)| Stored { version, state: Some(state), due_at });
+        let step = step::<Puppet>(stored, Some(command), context);
+        (step.change, step.effects.into_iter().map(|e| (e.version, e.n, e.effect)).collect())
+    }
+
+    fn stored(version: i64, state: u8, due_at: Option<i64>) -> Stored<u8> {
+        Stored { version, state: Some(state), due_at }
+    }
+
+    #[test]
+    fn only_what_changed_is_stored_and_only_what_may_be_late_is_late() {
+        let old = Some((5, 1, None));
+        assert_eq!(told(old, Told::Keep).0, Change::Nothing);
+        assert_eq!(told(old, Told::Put).0, Change::Put(stored(6, 2, None)));
+        assert_eq!(told(old, Told::Soon).0, Change::Soon(stored(6, 2, None)));
+        assert_eq!(told(old, Told::SoonAndWake(60)).0, Change::Put(stored(6, 2, Some(60))));
+        assert_eq!(told(None, Told::Soon).0, Change::Put(stored(50_000, 0, None)));
+        assert_eq!(told(old, Told::WithEffects), (Change::Put(stored(6, 2, None)), vec![(6, 0, 7), (6, 1, 8)]));
+        assert_eq!(told(old, Told::Delete).0, Change::Remove);
+        assert_eq!(told(None, Told::Delete).0, Change::Remove);
+    }
+
+    #[test]
+    fn a_due_wake_up_comes_first_once_and_under_a_version_of_its_own() {
+        let due = Some((5, 1, Some(50)));
+        assert_eq!(told(due, Told::Keep), (Change::Put(stored(6, 100, None)), vec![(6, 0, 9)]));
+        assert_eq!(told(due, Told::WithEffects), (Change::Put(stored(7, 101, None)), vec![(6, 0, 9), (7, 0, 7), (7, 1, 8)]));
+        assert_eq!(told(Some((5, 1, Some(51))), Told::Keep), (Change::Nothing, vec![]));
+        assert_eq!(told(due, Told::Delete), (Change::Remove, vec![(6, 0, 9)]));
+    }
 
     #[test]
     fn retries_back_off() {

@@ -1,13 +1,15 @@
 //! Entities and batches over a plain SQLite connection, for runtimes that have no Durable Objects: Spin, and host tests.
 //!
-//! The race it prevents: two requests read the same state and both decide on it. Every decision therefore runs inside
-//! `BEGIN IMMEDIATE`, which takes SQLite's write lock before the first read.
+//! The race it prevents: two requests read the same state and both decide on it. A decision is therefore written under the version
+//! that was read, and decided again where that has moved; several statements that belong together run inside `BEGIN IMMEDIATE`, which
+//! takes SQLite's write lock before the first read.
 
-use crate::entity::{Context, Decision, EffectError, EffectId, EntityError, EntityKind, Store, Wake, retry_delay_ms};
+use crate::entity::{
+    self, Change, Context, EffectError, EffectId, EntityError, EntityKind, LEASE_MS, NewEffect, Step, Stored, retry_delay_ms,
+};
 use crate::sql::{Row, SqlError, Statement, Value};
 use crate::{Clock, Log, Platform, Random, stmt};
 use serde::Deserialize;
-use tmcp_protocol::Millis;
 
 /// One open connection. Dropping it rolls back what was not committed.
 pub trait Connection {
@@ -35,16 +37,21 @@ pub fn transaction<C: Connection + ?Sized, T>(
     outcome
 }
 
-/// Takes the write lock. SQLite's waiting is not fair, so that under many writers one may come away empty-handed: it tries again,
-/// which is safe, since nothing has happened yet.
+/// Takes the write lock.
 fn begin(connection: &(impl Connection + ?Sized)) -> Result<(), SqlError> {
+    patiently(|| connection.execute("BEGIN IMMEDIATE", &[])).map(|_| ())
+}
+
+/// SQLite's waiting is not fair, so that under many writers one may come away empty-handed: it tries again, which is safe, since
+/// nothing has happened yet.
+fn patiently<T>(work: impl Fn() -> Result<T, SqlError>) -> Result<T, SqlError> {
     for _ in 0..2 {
-        match connection.execute("BEGIN IMMEDIATE", &[]) {
+        match work() {
             Err(SqlError::Busy) => {}
-            outcome => return outcome.map(|_| ()),
+            outcome => return outcome,
         }
     }
-    connection.execute("BEGIN IMMEDIATE", &[]).map(|_| ())
+    work()
 }
 
 /// [`crate::Sql::batch`].
@@ -69,9 +76,12 @@ pub fn migrate(connection: &(impl Connection + ?Sized), name: &str, statements: 
 }
 
 const LOAD: &str = "SELECT version, state, due_at FROM entities WHERE kind = ?1 AND id = ?2";
-const SAVE: &str = "INSERT INTO entities (kind, id, version, state, due_at) VALUES (?1, ?2, ?3, ?4, ?5) \
-    ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, state = excluded.state, due_at = excluded.due_at";
-const REMOVE: &str = "DELETE FROM entities WHERE kind = ?1 AND id = ?2";
+/// The guarded writes: each changes one row, or none where somebody else was faster.
+const ADD: &str = "INSERT INTO entities (kind, id, version, state, due_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+    ON CONFLICT (kind, id) DO NOTHING RETURNING version";
+const SAVE: &str = "UPDATE entities SET version = ?3, state = ?4, due_at = ?5 WHERE kind = ?1 AND id = ?2 AND version = ?6 \
+    RETURNING version";
+const REMOVE: &str = "DELETE FROM entities WHERE kind = ?1 AND id = ?2 AND version = ?3 RETURNING version";
 const ADD_EFFECT: &str =
     "INSERT INTO entity_effects (kind, id, version, n, body, attempts, due_at) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)";
 /// Takes the first effect that is due, so that nobody else runs it meanwhile.
@@ -84,8 +94,10 @@ const DELAY_EFFECT: &str =
 const DUE: &str = "SELECT id FROM entities WHERE kind = ?1 AND due_at <= ?2 \
     UNION SELECT id FROM entity_effects WHERE kind = ?1 AND due_at <= ?2 LIMIT ?3";
 
-/// Whoever takes an effect has this long to do it; then it counts as dead, and the effect is taken again.
-const LEASE_MS: i64 = 60_000;
+const WAITING: &str = "SELECT COUNT(*) AS waiting FROM entity_effects";
+
+/// So often a command is decided without taking the write lock first. Who loses as often to others waits in line.
+const HOPEFUL: u32 = 3;
 
 #[derive(Deserialize)]
 struct EntityRow {
@@ -102,107 +114,99 @@ struct EffectRow {
     attempts: i64,
 }
 
-struct Loaded<E: EntityKind> {
-    version: i64,
-    state: Option<E::State>,
-    due_at: Option<i64>,
-}
-
 fn corrupt(error: impl std::fmt::Display) -> SqlError {
     SqlError::Unavailable(format!("stored entity: {error}"))
 }
 
-fn load<E: EntityKind>(connection: &(impl Connection + ?Sized), id: &str) -> Result<Option<Loaded<E>>, SqlError> {
+fn load<E: EntityKind>(connection: &(impl Connection + ?Sized), id: &str) -> Result<Option<Stored<E::State>>, SqlError> {
     let Some(row) = query(connection, &stmt!(LOAD, E::NAME, id))?.into_iter().next() else {
         return Ok(None);
     };
     let row: EntityRow = row.decode()?;
     let state = row.state.map(|json| serde_json::from_str(&json)).transpose().map_err(corrupt)?;
-    Ok(Some(Loaded { version: row.version, state, due_at: row.due_at }))
+    Ok(Some(Stored { version: row.version, state, due_at: row.due_at }))
 }
 
-/// Stores a decision. A version is never used twice, not even by an entity that was deleted and came back: effect ids hang on it.
-fn save<E: EntityKind>(
+/// Stores a change of what was read under version `before`; false when somebody else has changed it since.
+fn store<E: EntityKind>(
     connection: &(impl Connection + ?Sized),
     id: &str,
-    loaded: Option<&Loaded<E>>,
-    decision: &Decision<E>,
-    now: Millis,
+    before: Option<i64>,
+    change: &Change<E::State>,
 ) -> Result<bool, SqlError> {
-    let due_at = match decision.wake {
-        Wake::Keep => loaded.and_then(|l| l.due_at),
-        Wake::At(moment) => Some(moment.0),
-        Wake::Never => None,
-    };
-    let version = loaded.map_or(now.0.saturating_mul(1000), |l| l.version + 1);
-    let unchanged =
-        matches!(decision.store, Store::Keep) && decision.effects.is_empty() && due_at == loaded.and_then(|l| l.due_at);
-    if unchanged {
-        return Ok(false);
-    }
-    match &decision.store {
-        Store::Delete => query(connection, &stmt!(REMOVE, E::NAME, id))?,
-        Store::Put(state) => {
-            let json = serde_json::to_string(state).map_err(corrupt)?;
-            query(connection, &stmt!(SAVE, E::NAME, id, version, json, due_at))?
-        }
-        Store::Keep => {
-            let json = loaded.and_then(|l| l.state.as_ref()).map(serde_json::to_string).transpose().map_err(corrupt)?;
-            query(connection, &stmt!(SAVE, E::NAME, id, version, json, due_at))?
-        }
-    };
-    for (n, effect) in (0_i64..).zip(&decision.effects) {
-        let body = serde_json::to_string(effect).map_err(corrupt)?;
-        query(connection, &stmt!(ADD_EFFECT, E::NAME, id, version, n, body, now))?;
-    }
-    Ok(!decision.effects.is_empty())
-}
-
-fn wake_if_due<E: EntityKind>(connection: &(impl Connection + ?Sized), id: &str, context: Context) -> Result<bool, SqlError> {
-    let Some(mut loaded) = load::<E>(connection, id)? else { return Ok(false) };
-    if loaded.due_at.is_none_or(|due| due > context.now.0) {
-        return Ok(false);
-    }
-    // The wake-up is spent unless the decision sets another.
-    loaded.due_at = None;
-    let decision = E::wake(loaded.state.as_ref(), context);
-    match decision {
-        Some(decision) => {
-            if matches!((&decision.store, decision.wake), (Store::Keep, Wake::Keep)) && decision.effects.is_empty() {
-                clear_due::<E>(connection, id, &loaded)?;
+    let statement = match (change, before) {
+        (Change::Nothing, _) | (Change::Remove, None) => return Ok(true),
+        (Change::Remove, Some(before)) => stmt!(REMOVE, E::NAME, id, before),
+        (Change::Put(after) | Change::Soon(after), before) => {
+            let json = after.state.as_ref().map(serde_json::to_string).transpose().map_err(corrupt)?;
+            match before {
+                Some(before) => stmt!(SAVE, E::NAME, id, after.version, json, after.due_at, before),
+                None => stmt!(ADD, E::NAME, id, after.version, json, after.due_at),
             }
-            save(connection, id, Some(&loaded), &decision, context.now)
         }
-        None => clear_due(connection, id, &loaded).map(|()| false),
-    }
+    };
+    patiently(|| query(connection, &statement)).map(|rows| !rows.is_empty())
 }
 
-fn clear_due<E: EntityKind>(connection: &(impl Connection + ?Sized), id: &str, loaded: &Loaded<E>) -> Result<(), SqlError> {
-    let json = loaded.state.as_ref().map(serde_json::to_string).transpose().map_err(corrupt)?;
-    query(connection, &stmt!(SAVE, E::NAME, id, loaded.version, json, None::<i64>)).map(|_| ())
+/// What became of a command.
+pub struct Asked<E: EntityKind> {
+    /// The answer.
+    pub reply: E::Reply,
+    /// Whether effects wait to be run.
+    pub effects: bool,
+    /// How often somebody else was faster.
+    pub conflicts: u32,
 }
 
-/// Decides one command in one transaction. The flag says whether effects wait to be run.
+/// Decides one command. What it read is written under its version: most often nobody else is there, and two statements do. With
+/// effects, or after losing a few times, it takes the write lock before it reads.
 pub fn ask<E: EntityKind>(
     connection: &(impl Connection + ?Sized),
     id: &str,
     command: E::Command,
     context: Context,
-) -> Result<(E::Reply, bool), SqlError> {
-    transaction(connection, |connection| decide::<E>(connection, id, command, context))
+) -> Result<Asked<E>, SqlError> {
+    let mut conflicts = 0;
+    while conflicts < HOPEFUL {
+        let stored = load::<E>(connection, id)?;
+        let before = stored.as_ref().map(|stored| stored.version);
+        let step = entity::step::<E>(stored, Some(command.clone()), context);
+        if !step.effects.is_empty() {
+            break;
+        }
+        if store::<E>(connection, id, before, &step.change)? {
+            return Ok(Asked { reply: step.reply.ok_or_else(silent)?, effects: false, conflicts });
+        }
+        conflicts += 1;
+    }
+    transaction(connection, |connection| {
+        let step = locked::<E>(connection, id, Some(command), context)?;
+        Ok(Asked { reply: step.reply.ok_or_else(silent)?, effects: !step.effects.is_empty(), conflicts })
+    })
 }
 
-fn decide<E: EntityKind>(
+fn silent() -> SqlError {
+    corrupt("a command without an answer")
+}
+
+/// One step under the write lock.
+fn locked<E: EntityKind>(
     connection: &(impl Connection + ?Sized),
     id: &str,
-    command: E::Command,
+    command: Option<E::Command>,
     context: Context,
-) -> Result<(E::Reply, bool), SqlError> {
-    let woken = wake_if_due::<E>(connection, id, context)?;
-    let loaded = load::<E>(connection, id)?;
-    let decision = E::decide(loaded.as_ref().and_then(|l| l.state.as_ref()), command, context);
-    let effects = save(connection, id, loaded.as_ref(), &decision, context.now)?;
-    Ok((decision.reply, woken || effects))
+) -> Result<Step<E>, SqlError> {
+    let stored = load::<E>(connection, id)?;
+    let before = stored.as_ref().map(|stored| stored.version);
+    let step = entity::step::<E>(stored, command, context);
+    if !store::<E>(connection, id, before, &step.change)? {
+        return Err(corrupt("changed under the write lock"));
+    }
+    for NewEffect { version, n, effect } in &step.effects {
+        let body = serde_json::to_string(effect).map_err(corrupt)?;
+        query(connection, &stmt!(ADD_EFFECT, E::NAME, id, *version, *n, body, context.now))?;
+    }
+    Ok(step)
 }
 
 /// Forgets an effect that was done, and decides the command that it returned: both or none, and once even if it was done twice.
@@ -216,7 +220,7 @@ fn finish<E: EntityKind>(
         let id = effect.entity.as_str();
         let first = !query(connection, &stmt!(DROP_EFFECT, E::NAME, id, effect.version, effect.n))?.is_empty();
         match command {
-            Some(command) if first => decide::<E>(connection, id, command, context).map(|_| ()),
+            Some(command) if first => locked::<E>(connection, id, Some(command), context).map(|_| ()),
             _ => Ok(()),
         }
     })
@@ -256,7 +260,17 @@ pub async fn run_effects<E: EntityKind, P: Platform>(
     }
 }
 
-/// [`Entities::maintain`].
+/// [`crate::Entities::waiting`].
+pub fn waiting(connection: &(impl Connection + ?Sized)) -> Result<Option<i64>, SqlError> {
+    #[derive(Deserialize)]
+    struct Count {
+        waiting: i64,
+    }
+    let count = query(connection, &stmt!(WAITING))?.into_iter().next().map(Row::decode::<Count>).transpose()?;
+    Ok(count.map(|count| count.waiting))
+}
+
+/// [`crate::Entities::maintain`].
 pub async fn maintain<E: EntityKind, P: Platform>(
     platform: &P,
     open: impl Fn() -> Result<Box<dyn Connection + Send>, SqlError>,
@@ -272,7 +286,7 @@ pub async fn maintain<E: EntityKind, P: Platform>(
         .collect::<Result<_, _>>()?;
     let mut found = 0;
     for Due { id } in due {
-        let woken = transaction(&*open()?, |connection| wake_if_due::<E>(connection, &id, context(platform)));
+        let woken = transaction(&*open()?, |connection| locked::<E>(connection, &id, None, context(platform)));
         let outcome = match woken {
             Ok(_) => run_effects::<E, P>(platform, &open, &id).await,
             Err(error) => Err(error),

@@ -44,6 +44,12 @@ pub trait Memo: Send + Sync {
 pub trait Tasks: Send + Sync {
     /// Runs `work` after the response; it may be lost when the process dies.
     fn after(&self, work: impl Future<Output = ()> + Send + 'static);
+
+    /// Runs `work` after the response too, and where the isolate serves others meanwhile, some seconds later, so that what `work`
+    /// takes up can gather.
+    fn gather(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.after(work);
+    }
 }
 
 /// Log lines: one JSON object each, never with a secret in it.

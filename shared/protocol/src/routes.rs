@@ -182,7 +182,8 @@ routes! {
     STORAGE_DELETE: Delete "/api/v1/storage/{key}", Storage, TEP, [StorageWrite], Storage, Body::None, Tmcp, "Delete a value";
 
     HEALTH: Get "/ops/health", Ops, Access::Public, [], None, Body::None, Tmcp, "Whether the process answers";
-    READY: Get "/ops/ready", Ops, Access::Public, [], None, Body::None, Tmcp, "Whether the parts it depends on answer";
+    READY: Get "/ops/ready", Ops, Access::Public, [], Address, Body::None, Tmcp, "Whether the parts it depends on answer";
+    METRICS: Get "/ops/metrics", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Counters and gauges for Prometheus";
     MIGRATE: Post "/ops/migrate", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Apply migrations (Spin; on Workers wrangler does)";
     MAINTENANCE: Post "/ops/maintenance", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Run periodic work of every function";
     REGISTER_CLIENT: Post "/ops/clients", Ops, Access::Operator, [], Address, Body::Json(SMALL), Tmcp, "Register or change an OAuth client";
@@ -193,6 +194,9 @@ routes! {
     INTERNAL_ORIGINS: Post "/internal/origins", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Which browser origins may call, for CORS";
     INTERNAL_ERASE: Post "/internal/erase", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Erase everything of a user, or of a user and app";
     INTERNAL_KEYS: Post "/internal/keys", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Count stored values per master key";
+    INTERNAL_STATUS_AUTH: Post "/internal/status/auth", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what auth depends on answers";
+    INTERNAL_STATUS_IDENTITY: Post "/internal/status/identity", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what identity depends on answers";
+    INTERNAL_STATUS_STORAGE: Post "/internal/status/storage", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what storage depends on answers";
     INTERNAL_MAINTAIN_AUTH: Post "/internal/maintain/auth", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of auth";
     INTERNAL_MAINTAIN_IDENTITY: Post "/internal/maintain/identity", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of identity";
     INTERNAL_MAINTAIN_STORAGE: Post "/internal/maintain/storage", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of storage";

@@ -45,7 +45,7 @@ impl SpinPlatform {
     /// The platform of a request.
     pub fn new() -> Self {
         Self(Arc::new_cyclic(|inner: &Weak<Inner>| Inner {
-            sql: sql::SqliteSql,
+            sql: sql::SqliteSql::default(),
             kv: kv::SpinKv,
             entities: SpinEntities::new(inner.clone()),
             http: http::WasiClient::new(&config::Variables),

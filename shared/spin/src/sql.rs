@@ -1,17 +1,29 @@
 //! `Sql`: Spin's SQLite database `default`.
 //!
-//! Each `open` is a new connection whose drop rolls back; only the first statement of a string runs, so that each text here is one.
+//! Each `open` is a new connection whose drop rolls back: a request opens one and keeps it, since its host calls come one after
+//! another and no transaction is left open across an await. Only the first statement of a string runs, so that each text here is one.
 
 use serde_json::Value as Json;
 use spin_sdk::sqlite3::{self, Connection};
+use std::sync::{Arc, Mutex, PoisonError};
 use tmcp_ports::rows;
 use tmcp_ports::{Row, Sql, SqlError, Statement, Value};
 
 /// SQLite by Spin.
-pub struct SqliteSql;
+#[derive(Default)]
+pub struct SqliteSql(Mutex<Option<Arc<Open>>>);
 
 /// One connection.
 pub(crate) struct Open(Connection);
+
+/// The request's connection.
+struct Shared(Arc<Open>);
+
+impl rows::Connection for Shared {
+    fn execute(&self, sql: &str, args: &[Value]) -> Result<Vec<Row>, SqlError> {
+        self.0.execute(sql, args)
+    }
+}
 
 fn failed(error: &sqlite3::Error) -> SqlError {
     match error {
@@ -51,7 +63,15 @@ impl rows::Connection for Open {
 
 impl SqliteSql {
     pub(crate) fn open(&self) -> Result<Box<dyn rows::Connection + Send>, SqlError> {
-        Connection::open_default().map(|connection| Box::new(Open(connection)) as _).map_err(|error| failed(&error))
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = match &*slot {
+            Some(open) => open.clone(),
+            None => {
+                let connection = Connection::open_default().map_err(|error| failed(&error))?;
+                slot.insert(Arc::new(Open(connection))).clone()
+            }
+        };
+        Ok(Box::new(Shared(open)))
     }
 }
 

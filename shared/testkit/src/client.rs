@@ -22,6 +22,8 @@ pub struct Answer {
     pub headers: http::HeaderMap,
     /// The body; null where it is none or no JSON.
     pub body: Json,
+    /// The body as it came.
+    pub text: String,
 }
 
 impl Answer {
@@ -69,7 +71,9 @@ impl Client {
         let response = tmcp_http::serve(&self.service, self.platform.clone(), request.map(Body::from), address).await;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body: serde_json::from_slice(&bytes).unwrap_or_default() }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let body = serde_json::from_slice(&bytes).unwrap_or_default();
+        Answer { status: parts.status.as_u16(), headers: parts.headers, body, text }
     }
 
     /// A JSON request with a bearer token; null sends no body.

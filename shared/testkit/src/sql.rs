@@ -118,7 +118,7 @@ impl Entities for TestEntities {
     async fn ask<E: EntityKind>(&self, id: &str, command: E::Command) -> Result<E::Reply, EntityError> {
         let platform = self.platform()?;
         let context = Context { now: platform.clock().now(), random: platform.random().bytes() };
-        let (reply, effects) = rows::ask::<E>(&*platform.sql().open()?, id, command, context)?;
+        let rows::Asked { reply, effects, .. } = rows::ask::<E>(&*platform.sql().open()?, id, command, context)?;
         if effects {
             let (later, id) = (platform.clone(), id.to_owned());
             platform.tasks().after(async move {
@@ -126,6 +126,10 @@ impl Entities for TestEntities {
             });
         }
         Ok(reply)
+    }
+
+    async fn waiting(&self) -> Result<Option<i64>, EntityError> {
+        Ok(rows::waiting(&*self.platform()?.sql().open()?)?)
     }
 
     async fn maintain<E: EntityKind>(&self, limit: i64) -> Result<i64, EntityError> {

@@ -8,13 +8,10 @@
 use crate::WorkersPlatform;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::cell::{Cell, RefCell};
-use std::marker::PhantomData;
+use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
-use tmcp_ports::entity::retry_delay_ms;
-use tmcp_ports::{
-    Clock, Context, Decision, EffectError, EffectId, Entities, EntityError, EntityKind, Log, Platform, Random, Store, Wake,
-};
+use tmcp_ports::entity::{self, Change, LEASE_MS, NewEffect, Stored, retry_delay_ms};
+use tmcp_ports::{Clock, Context, EffectError, EffectId, Entities, EntityError, EntityKind, Log, Platform, Random};
 use tmcp_protocol::Millis;
 use worker::js_sys::Date;
 use worker::send::SendFuture;
@@ -75,18 +72,19 @@ struct Waiting {
     due_at: i64,
 }
 
-/// The one row.
+/// The one row: the entity and what it still has to do, stored together. An entity that is gone stays as long as effects wait.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Stored {
+struct Body<S> {
     id: String,
-    version: i64,
-    state: Option<String>,
-    due_at: Option<i64>,
+    entity: Option<Stored<S>>,
     effects: Vec<Waiting>,
 }
 
-/// Whoever takes an effect has this long to do it; then it counts as dead, and the alarm takes it again.
-const LEASE_MS: i64 = 60_000;
+/// What may be late is stored after so long. An object is kept in memory for ten seconds after its last request.
+const SOON_MS: u64 = 1_000;
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS entity (k INTEGER PRIMARY KEY CHECK (k = 1), body TEXT NOT NULL) STRICT";
+const SAVE: &str = "INSERT INTO entity (k, body) VALUES (1, ?) ON CONFLICT (k) DO UPDATE SET body = excluded.body";
 
 /// The inside of a Durable Object class.
 pub struct EntityHost<E: EntityKind>(Rc<Inside<E>>);
@@ -94,20 +92,31 @@ pub struct EntityHost<E: EntityKind>(Rc<Inside<E>>);
 struct Inside<E: EntityKind> {
     state: State,
     env: Env,
-    /// What the row holds, once it was read; `Some(None)` means that there is none.
-    cached: RefCell<Option<Option<Stored>>>,
+    /// What the object is, once it was read; `Some(None)` means that there is nothing.
+    known: RefCell<Option<Option<Body<E::State>>>>,
+    /// Whether the table is there.
+    table: Cell<bool>,
+    /// Whether what is known is newer than what is stored, and about to be stored.
+    late: Cell<bool>,
     /// What the alarm is set to, once it was asked for.
     alarm: Cell<Option<Option<i64>>>,
     /// Whether effects are being run at the moment.
     running: Cell<bool>,
-    kind: PhantomData<E>,
 }
 
 impl<E: EntityKind> EntityHost<E> {
     /// For the class' constructor.
     pub fn new(state: State, env: Env) -> Self {
-        let (cached, alarm, running) = (RefCell::new(None), Cell::new(None), Cell::new(false));
-        Self(Rc::new(Inside { state, env, cached, alarm, running, kind: PhantomData }))
+        let inside = Inside {
+            state,
+            env,
+            known: RefCell::new(None),
+            table: Cell::new(false),
+            late: Cell::new(false),
+            alarm: Cell::new(None),
+            running: Cell::new(false),
+        };
+        Self(Rc::new(inside))
     }
 
     /// For the class' `fetch`: one command. Effects run after the response, or by alarm.
@@ -118,7 +127,7 @@ impl<E: EntityKind> EntityHost<E> {
         // What the alarm is set to is asked for before the decision: between storing it and setting the alarm nothing is awaited,
         // so that both are written together.
         self.0.know_alarm().await?;
-        let (reply, effects) = self.0.decide(&platform, &question.id, question.command)?;
+        let (reply, effects) = self.0.decide(&platform, &question.id, Some(question.command))?;
         self.0.set_alarm().await?;
         if effects {
             let inside = self.0.clone();
@@ -129,7 +138,10 @@ impl<E: EntityKind> EntityHost<E> {
                 inside.report(&platform, outcome);
             });
         }
-        Response::from_json(&reply)
+        match reply {
+            Some(reply) => Response::from_json(&reply),
+            None => Response::error("a command without an answer", 500),
+        }
     }
 
     /// For the class' `alarm`. Errors are caught and the alarm set again: the platform gives up after six retries.
@@ -144,9 +156,9 @@ impl<E: EntityKind> EntityHost<E> {
 }
 
 impl<E: EntityKind> Inside<E> {
-    async fn wake(&self, platform: &WorkersPlatform) -> worker::Result<()> {
-        let Some(stored) = self.load()? else { return Ok(()) };
-        self.wake_if_due(&stored.id, Self::context(platform))?;
+    async fn wake(self: &Rc<Self>, platform: &WorkersPlatform) -> worker::Result<()> {
+        let Some(id) = self.load()?.as_ref().map(|body| body.id.clone()) else { return Ok(()) };
+        self.decide(platform, &id, None)?;
         self.run_effects(platform).await
     }
 
@@ -157,107 +169,105 @@ impl<E: EntityKind> Inside<E> {
         }
     }
 
-    fn load(&self) -> worker::Result<Option<Stored>> {
+    /// What the object is. The borrow must not live across an await.
+    fn load(&self) -> worker::Result<Ref<'_, Option<Body<E::State>>>> {
+        if self.known.borrow().is_none() {
+            let found = self.read()?;
+            *self.known.borrow_mut() = Some(found);
+        }
+        Ref::filter_map(self.known.borrow(), Option::as_ref).map_err(|_| worker::Error::RustError("nothing was read".to_owned()))
+    }
+
+    fn read(&self) -> worker::Result<Option<Body<E::State>>> {
         #[derive(Deserialize)]
         struct BodyRow {
             body: String,
-        }
-        if let Some(known) = &*self.cached.borrow() {
-            return Ok(known.clone());
         }
         let sql = self.state.storage().sql();
         // Reading makes no table: an id that was only asked about leaves nothing behind.
         let tables: Vec<serde_json::Value> =
             sql.exec("SELECT name FROM sqlite_master WHERE name = 'entity'", None)?.to_array()?;
+        self.table.set(!tables.is_empty());
         if tables.is_empty() {
-            *self.cached.borrow_mut() = Some(None);
             return Ok(None);
         }
         let rows: Vec<BodyRow> = sql.exec("SELECT body FROM entity", None)?.to_array()?;
-        let stored = rows.first().map(|row| serde_json::from_str(&row.body)).transpose()?;
-        *self.cached.borrow_mut() = Some(stored.clone());
-        Ok(stored)
+        Ok(rows.first().map(|row| serde_json::from_str(&row.body)).transpose()?)
     }
 
-    fn store(&self, stored: Option<Stored>) -> worker::Result<()> {
+    /// Stores what the object is from now on; what has nothing left in it goes.
+    fn store(&self, body: Body<E::State>) -> worker::Result<()> {
+        let gone = body.entity.is_none() && body.effects.is_empty();
+        let outcome = if gone { self.clear() } else { self.write(&body) };
+        self.late.set(false);
+        // Where the write failed, what is known may not be what is stored.
+        *self.known.borrow_mut() = if outcome.is_ok() { Some((!gone).then_some(body)) } else { None };
+        outcome
+    }
+
+    fn write(&self, body: &Body<E::State>) -> worker::Result<()> {
         let sql = self.state.storage().sql();
-        let result = match &stored {
-            Some(stored) => {
-                let body = SqlStorageValue::String(serde_json::to_string(stored)?);
-                let table = "CREATE TABLE IF NOT EXISTS entity (k INTEGER PRIMARY KEY CHECK (k = 1), body TEXT NOT NULL) STRICT";
-                sql.exec(table, None)?;
-                sql.exec(
-                    "INSERT INTO entity (k, body) VALUES (1, ?) ON CONFLICT (k) DO UPDATE SET body = excluded.body",
-                    vec![body],
-                )
-            }
-            None => sql.exec("DROP TABLE IF EXISTS entity", None),
-        };
-        // Where the write failed, what is cached may not be what is stored.
-        *self.cached.borrow_mut() = if result.is_ok() { Some(stored) } else { None };
-        result.map(|_| ())
-    }
-
-    /// Stores a decision; returns whether effects wait.
-    fn settle(&self, id: &str, before: Option<Stored>, decision: &Decision<E>, now: Millis) -> worker::Result<bool> {
-        let due_before = before.as_ref().and_then(|b| b.due_at);
-        let due_at = match decision.wake {
-            Wake::Keep => due_before,
-            Wake::At(moment) => Some(moment.0),
-            Wake::Never => None,
-        };
-        if matches!(decision.store, Store::Keep) && decision.effects.is_empty() && due_at == due_before {
-            return Ok(false);
+        if !self.table.replace(true) {
+            sql.exec(TABLE, None)?;
         }
-        let version = before.as_ref().map_or(now.0.saturating_mul(1000), |b| b.version + 1);
-        let state = match &decision.store {
-            Store::Put(state) => Some(serde_json::to_string(state)?),
-            Store::Keep => before.as_ref().and_then(|b| b.state.clone()),
-            Store::Delete => None,
-        };
-        let mut effects = before.map(|b| b.effects).unwrap_or_default();
-        for (n, effect) in (0..).zip(&decision.effects) {
-            effects.push(Waiting { version, n, body: serde_json::to_string(effect)?, attempts: 0, due_at: now.0 });
+        let written = sql.exec(SAVE, vec![SqlStorageValue::String(serde_json::to_string(body)?)]);
+        written.map(|_| ())
+    }
+
+    fn clear(&self) -> worker::Result<()> {
+        if self.table.get() {
+            self.state.storage().sql().exec("DELETE FROM entity", None)?;
         }
-        let gone = matches!(decision.store, Store::Delete) && effects.is_empty() && due_at.is_none();
-        self.store((!gone).then(|| Stored { id: id.to_owned(), version, state, due_at, effects }))?;
-        Ok(!decision.effects.is_empty())
+        Ok(())
     }
 
-    fn state_of(before: Option<&Stored>) -> worker::Result<Option<E::State>> {
-        Ok(before.and_then(|b| b.state.as_deref()).map(serde_json::from_str).transpose()?)
+    /// Keeps what the object is from now on in memory, and stores it in a second.
+    fn store_soon(self: &Rc<Self>, body: Body<E::State>, platform: &WorkersPlatform) {
+        *self.known.borrow_mut() = Some(Some(body));
+        if self.late.replace(true) {
+            return;
+        }
+        let (inside, platform) = (self.clone(), platform.clone());
+        self.state.wait_until(async move {
+            worker::Delay::from(std::time::Duration::from_millis(SOON_MS)).await;
+            let outcome = inside.store_late();
+            inside.report(&platform, outcome);
+        });
     }
 
-    fn context(platform: &WorkersPlatform) -> Context {
-        Context { now: platform.clock().now(), random: platform.random().bytes() }
-    }
-
-    fn decide(&self, platform: &WorkersPlatform, id: &str, command: E::Command) -> worker::Result<(E::Reply, bool)> {
-        let context = Self::context(platform);
-        self.wake_if_due(id, context)?;
-        let before = self.load()?;
-        let decision = E::decide(Self::state_of(before.as_ref())?.as_ref(), command, context);
-        self.settle(id, before, &decision, context.now)?;
-        let effects = self.load()?.is_some_and(|stored| !stored.effects.is_empty());
-        Ok((decision.reply, effects))
-    }
-
-    fn wake_if_due(&self, id: &str, context: Context) -> worker::Result<()> {
-        let Some(mut before) = self.load()? else { return Ok(()) };
-        if before.due_at.is_none_or(|due| due > context.now.0) {
+    /// Nothing is to be done where a change that could not wait was stored meanwhile: it took the late ones with it.
+    fn store_late(&self) -> worker::Result<()> {
+        if !self.late.get() {
             return Ok(());
         }
-        // The wake-up is spent unless the decision sets another.
-        before.due_at = None;
-        let decision = E::wake(Self::state_of(Some(&before))?.as_ref(), context);
-        match decision {
-            Some(decision)
-                if !matches!((&decision.store, decision.wake, decision.effects.as_slice()), (Store::Keep, Wake::Keep, [])) =>
-            {
-                self.settle(id, Some(before), &decision, context.now).map(|_| ())
-            }
-            _ => self.store(Some(before)),
+        let Some(body) = self.load()?.clone() else { return Ok(()) };
+        self.store(body)
+    }
+
+    /// Wakes the entity if that is due, decides the command if there is one, and stores what comes of it. The flag says whether
+    /// effects wait.
+    fn decide(
+        self: &Rc<Self>,
+        platform: &WorkersPlatform,
+        id: &str,
+        command: Option<E::Command>,
+    ) -> worker::Result<(Option<E::Reply>, bool)> {
+        let context = Context { now: platform.clock().now(), random: platform.random().bytes() };
+        let body = self.load()?.clone().unwrap_or_else(|| Body { id: id.to_owned(), entity: None, effects: Vec::new() });
+        let Body { id, entity, mut effects } = body;
+        let step = entity::step::<E>(entity, command, context);
+        for NewEffect { version, n, effect } in step.effects {
+            let body = serde_json::to_string(&effect)?;
+            effects.push(Waiting { version, n, body, attempts: 0, due_at: context.now.0 });
         }
+        let waiting = !effects.is_empty();
+        match step.change {
+            Change::Nothing => {}
+            Change::Soon(after) => self.store_soon(Body { id, entity: Some(after), effects }, platform),
+            Change::Put(after) => self.store(Body { id, entity: Some(after), effects })?,
+            Change::Remove => self.store(Body { id, entity: None, effects })?,
+        }
+        Ok((step.reply, waiting))
     }
 
     async fn know_alarm(&self) -> worker::Result<Option<i64>> {
@@ -269,10 +279,21 @@ impl<E: EntityKind> Inside<E> {
         Ok(current)
     }
 
-    /// Sets the alarm to whatever is due first.
+    /// Sets the alarm to whatever is due first. Where nothing is left, the whole database goes, and the alarm with it.
     async fn set_alarm(&self) -> worker::Result<()> {
-        let next = self.load()?.and_then(|stored| stored.effects.iter().map(|effect| effect.due_at).chain(stored.due_at).min());
+        let (next, gone) = match &*self.load()? {
+            Some(body) => {
+                let due_at = body.entity.as_ref().and_then(|entity| entity.due_at);
+                (body.effects.iter().map(|effect| effect.due_at).chain(due_at).min(), false)
+            }
+            None => (None, self.table.get()),
+        };
         let storage = self.state.storage();
+        if gone {
+            self.table.set(false);
+            self.alarm.set(Some(None));
+            return storage.delete_all().await;
+        }
         let current = self.know_alarm().await?;
         let outcome = match next {
             _ if current == next => Ok(()),
@@ -285,7 +306,7 @@ impl<E: EntityKind> Inside<E> {
     }
 
     /// Runs waiting effects, unless that is going on already.
-    async fn run_effects(&self, platform: &WorkersPlatform) -> worker::Result<()> {
+    async fn run_effects(self: &Rc<Self>, platform: &WorkersPlatform) -> worker::Result<()> {
         if self.running.replace(true) {
             return Ok(());
         }
@@ -296,55 +317,59 @@ impl<E: EntityKind> Inside<E> {
 
     /// Takes the first effect that is due, so that nobody else runs it meanwhile.
     fn claim(&self, now: Millis) -> worker::Result<Option<(String, Waiting)>> {
-        let Some(mut stored) = self.load()? else { return Ok(None) };
-        let Some(effect) = stored.effects.iter_mut().find(|effect| effect.due_at <= now.0) else { return Ok(None) };
+        let Some(mut body) = self.load()?.clone() else { return Ok(None) };
+        let Some(effect) = body.effects.iter_mut().find(|effect| effect.due_at <= now.0) else { return Ok(None) };
         effect.attempts += 1;
         effect.due_at = now.0 + LEASE_MS;
-        let claimed = (stored.id.clone(), effect.clone());
-        self.store(Some(stored))?;
+        let claimed = (body.id.clone(), effect.clone());
+        self.store(body)?;
         Ok(Some(claimed))
     }
 
     /// Runs the effects that are due, one after another, deciding the commands that they return. One that fails is put off; the
     /// others go on.
-    async fn run_waiting(&self, platform: &WorkersPlatform) -> worker::Result<()> {
-        while let Some((entity, effect)) = self.claim(platform.clock().now())? {
+    async fn run_waiting(self: &Rc<Self>, platform: &WorkersPlatform) -> worker::Result<()> {
+        loop {
+            let Some((entity, effect)) = self.claim(platform.clock().now())? else { return Ok(()) };
             let id = EffectId { entity, version: effect.version, n: effect.n };
-            let is_it = |e: &Waiting| e.version == effect.version && e.n == effect.n;
             let outcome = match serde_json::from_str(&effect.body) {
                 Ok(parsed) => E::run(platform, &id, &parsed).await,
                 Err(error) => Err(EffectError(error.to_string())),
             };
             match outcome {
-                Ok(command) => {
-                    if let Some(command) = command {
-                        self.decide(platform, &id.entity, command)?;
-                    }
-                    self.forget(is_it)?;
-                }
+                Ok(command) => self.finish(platform, &id, command)?,
                 Err(error) => {
                     let line =
                         serde_json::json!({"level": "warn", "effect": format!("{}/{id}", E::NAME), "cause": error.to_string()});
                     platform.log().line(&line.to_string());
-                    self.put_off(is_it, platform.clock().now().0 + retry_delay_ms(effect.attempts))?;
+                    let until = platform.clock().now().0 + retry_delay_ms(effect.attempts);
+                    self.change_effects(|effects| {
+                        effects.iter_mut().filter(|e| is_it(e, &id)).for_each(|e| e.due_at = until);
+                    })?;
                 }
             }
         }
-        Ok(())
     }
 
-    fn forget(&self, is_it: impl Fn(&Waiting) -> bool) -> worker::Result<()> {
-        let Some(mut stored) = self.load()? else { return Ok(()) };
-        stored.effects.retain(|effect| !is_it(effect));
-        let gone = stored.effects.is_empty() && stored.due_at.is_none() && stored.state.is_none();
-        self.store((!gone).then_some(stored))
+    /// Decides the command that an effect returned, and forgets the effect: nothing is awaited in between, so that both are stored or
+    /// none; and once even if it was done twice.
+    fn finish(self: &Rc<Self>, platform: &WorkersPlatform, id: &EffectId, command: Option<E::Command>) -> worker::Result<()> {
+        let first = self.load()?.as_ref().is_some_and(|body| body.effects.iter().any(|effect| is_it(effect, id)));
+        if let Some(command) = command.filter(|_| first) {
+            self.decide(platform, &id.entity, Some(command))?;
+        }
+        self.change_effects(|effects| effects.retain(|effect| !is_it(effect, id)))
     }
 
-    fn put_off(&self, is_it: impl Fn(&Waiting) -> bool, until: i64) -> worker::Result<()> {
-        let Some(mut stored) = self.load()? else { return Ok(()) };
-        stored.effects.iter_mut().filter(|effect| is_it(effect)).for_each(|effect| effect.due_at = until);
-        self.store(Some(stored))
+    fn change_effects(&self, change: impl FnOnce(&mut Vec<Waiting>)) -> worker::Result<()> {
+        let Some(mut body) = self.load()?.clone() else { return Ok(()) };
+        change(&mut body.effects);
+        self.store(body)
     }
+}
+
+fn is_it(effect: &Waiting, id: &EffectId) -> bool {
+    effect.version == id.version && effect.n == id.n
 }
 
 /// Makes the Durable Object class of an entity kind.

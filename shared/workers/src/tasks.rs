@@ -1,8 +1,13 @@
 //! `Tasks`: `waitUntil`.
 
 use std::future::Future;
+use std::time::Duration;
 use tmcp_ports::Tasks;
-use worker::send::SendWrapper;
+use worker::Delay;
+use worker::send::{SendFuture, SendWrapper};
+
+/// The runtime lets work go on for half a minute after a response.
+const GATHER: Duration = Duration::from_secs(5);
 
 /// Work that the runtime waits for after the response.
 pub struct WaitUntil(Option<SendWrapper<worker::Context>>);
@@ -24,5 +29,12 @@ impl Tasks for WaitUntil {
             Some(context) => context.0.wait_until(work),
             None => worker::wasm_bindgen_futures::spawn_local(work),
         }
+    }
+
+    fn gather(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.after(SendFuture::new(async move {
+            Delay::from(GATHER).await;
+            work.await;
+        }));
     }
 }

@@ -1,0 +1,169 @@
+//! What is counted: every request, with its route, status and duration; every error code; every lost race over an entity. The one
+//! module that reads and writes the table `metrics`.
+//!
+//! ```text
+//!  answer ──▶ tally of the isolate ──▶ some seconds later, after a response ──▶ one upsert ──▶ metrics ──▶ GET /ops/metrics
+//! ```
+//!
+//! On Workers an isolate counts in memory and writes a few times a minute; what it counted in the last seconds before it dies is lost.
+//! On Spin a request is an instance of its own and writes what it counted, after its response; `METRICS_SAMPLE=n` lets one of n do it,
+//! counted n times. A counter that cannot be written is lost: counting keeps no request waiting and fails none.
+
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tmcp_ports::{Clock, Config, Memo, Platform, Random, Sql, SqlError, Tasks, stmt};
+use tmcp_protocol::Millis;
+
+/// Upper ends of the duration classes, in milliseconds; what takes longer is in the class without an end.
+pub const BUCKETS_MS: [i64; 11] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
+
+/// Adds counts to what is there. The counters come as one JSON array, so that it is one statement however many they are.
+const ADD: &str = "INSERT INTO metrics (kind, labels, count, amount) \
+    SELECT j.value ->> 'kind', j.value ->> 'labels', j.value ->> 'count', j.value ->> 'amount' FROM json_each(?1) j WHERE true \
+    ON CONFLICT (kind, labels) DO UPDATE SET count = count + excluded.count, amount = amount + excluded.amount";
+const READ: &str = "SELECT kind, labels, count, amount FROM metrics ORDER BY kind, labels";
+
+/// Where an isolate keeps its tally.
+const MEMO: &str = "metrics";
+
+/// One request that was answered.
+pub(crate) struct Answered<'a> {
+    pub function: &'static str,
+    pub route: &'static str,
+    pub method: &'a http::Method,
+    pub status: u16,
+    pub ms: i64,
+    pub code: Option<&'static str>,
+    pub conflicts: u64,
+}
+
+/// A counter as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Counter {
+    /// `request`, `error` or `conflict`.
+    pub kind: String,
+    /// A JSON array of texts, as the kind has them.
+    pub labels: String,
+    /// How often.
+    pub count: i64,
+    /// Milliseconds that the requests took together; 0 for other kinds.
+    pub amount: i64,
+}
+
+#[derive(Default)]
+struct Tally {
+    counts: BTreeMap<(&'static str, String), (i64, i64)>,
+    leaving: bool,
+}
+
+impl Tally {
+    fn add(&mut self, kind: &'static str, labels: &serde_json::Value, count: i64, amount: i64) {
+        let entry = self.counts.entry((kind, labels.to_string())).or_default();
+        entry.0 = entry.0.saturating_add(count);
+        entry.1 = entry.1.saturating_add(amount);
+    }
+
+    fn take(&mut self) -> Option<String> {
+        self.leaving = false;
+        let counts = std::mem::take(&mut self.counts);
+        let rows: Vec<_> = counts
+            .into_iter()
+            .map(|((kind, labels), (count, amount))| json!({"kind": kind, "labels": labels, "count": count, "amount": amount}))
+            .collect();
+        (!rows.is_empty()).then(|| serde_json::Value::Array(rows).to_string())
+    }
+}
+
+/// A label that a caller cannot make up.
+fn method_label(method: &http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        "HEAD" => "HEAD",
+        _ => "other",
+    }
+}
+
+/// The name of a duration's class: its upper end in milliseconds, or nothing.
+fn class(ms: i64) -> String {
+    BUCKETS_MS.iter().find(|end| ms <= **end).map(ToString::to_string).unwrap_or_default()
+}
+
+/// How many requests one stands for; 0 where this one is not counted. Faults always are.
+fn weight(platform: &impl Platform, status: u16) -> i64 {
+    let sample = platform.config().get("METRICS_SAMPLE").and_then(|value| value.expose().parse::<u32>().ok()).unwrap_or(1);
+    if sample <= 1 || status >= 500 {
+        return 1;
+    }
+    let draw = u32::from_le_bytes(platform.random().bytes()) % sample;
+    if draw == 0 { i64::from(sample) } else { 0 }
+}
+
+/// Counts a request.
+pub(crate) fn count<P: Platform>(platform: &P, answered: &Answered<'_>) {
+    let weight = weight(platform, answered.status);
+    if weight == 0 {
+        return;
+    }
+    let Answered { function, route, status, ms, .. } = *answered;
+    let (memo, now) = (platform.memo(), platform.clock().now());
+    let tally = memo.get::<Arc<Mutex<Tally>>>(MEMO, now).unwrap_or_else(|| {
+        let fresh = Arc::new(Mutex::new(Tally::default()));
+        memo.put(MEMO, fresh.clone(), Millis(i64::MAX));
+        fresh
+    });
+    let mut counts = tally.lock().unwrap_or_else(PoisonError::into_inner);
+    let labels = json!([function, method_label(answered.method), route, status.to_string(), class(ms)]);
+    counts.add("request", &labels, weight, ms.saturating_mul(weight));
+    if let Some(code) = answered.code {
+        counts.add("error", &json!([function, code]), weight, 0);
+    }
+    if answered.conflicts > 0 {
+        counts.add("conflict", &json!([function]), weight.saturating_mul(i64::try_from(answered.conflicts).unwrap_or(1)), 0);
+    }
+    if std::mem::replace(&mut counts.leaving, true) {
+        return;
+    }
+    drop(counts);
+    let later = platform.clone();
+    platform.tasks().gather(async move {
+        let taken = tally.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(rows) = taken {
+            // The next counters will tell; these are gone.
+            let _ = later.sql().query(stmt!(ADD, rows)).await;
+        }
+    });
+}
+
+/// Every counter.
+pub async fn read(platform: &impl Platform) -> Result<Vec<Counter>, SqlError> {
+    platform.sql().rows(stmt!(READ)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_in_the_class_that_it_just_fits() {
+        let classes: Vec<String> = [0, 5, 6, 10_000, 10_001].into_iter().map(class).collect();
+        assert_eq!(classes, ["5", "5", "10", "10000", ""]);
+    }
+
+    #[test]
+    fn counters_gather_until_they_are_taken() {
+        let mut tally = Tally::default();
+        tally.add("request", &json!(["storage", "GET"]), 1, 7);
+        tally.add("request", &json!(["storage", "GET"]), 2, 3);
+        tally.leaving = true;
+        let taken: serde_json::Value = serde_json::from_str(&tally.take().unwrap()).unwrap();
+        assert_eq!(taken, json!([{"kind": "request", "labels": "[\"storage\",\"GET\"]", "count": 3, "amount": 10}]));
+        assert!(tally.take().is_none() && !tally.leaving);
+    }
+}

@@ -1,0 +1,32 @@
+//! What a function says of itself to `ops`: whether what it depends on answers, and how much waits to be done.
+
+use crate::failure::Failure;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One thing that a function depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// What it is: `database`, `signing_keys`, `homeserver example.org`.
+    pub name: String,
+    /// What is wrong; never with a secret in it. None where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl Check {
+    /// Of an attempt. The cause of a failure is for the operator, who is the only one to see it.
+    pub fn of<T>(name: impl Into<String>, outcome: Result<T, Failure>) -> Self {
+        let problem = outcome.err().map(|failure| failure.cause().unwrap_or(failure.code().as_str()).to_owned());
+        Self { name: name.into(), problem }
+    }
+}
+
+/// A function's state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// What it depends on.
+    pub checks: Vec<Check>,
+    /// How many records wait, by queue.
+    pub waiting: BTreeMap<String, i64>,
+}
