@@ -7,6 +7,7 @@ mod deploy;
 mod doctor;
 mod files;
 mod functions;
+mod fuzz;
 mod group;
 mod http;
 mod interrupt;
@@ -19,6 +20,7 @@ mod process;
 mod progress;
 mod routes;
 mod size;
+mod soak;
 mod test;
 mod tools;
 mod up;
@@ -50,7 +52,13 @@ enum Command {
     /// Say what runs.
     Status(UpFile),
     /// Start the server again on the same data.
-    Restart(UpFile),
+    Restart {
+        #[command(flatten)]
+        file: UpFile,
+        /// Start the homeserver again instead.
+        #[arg(long)]
+        homeserver: bool,
+    },
     /// Build the wasm modules.
     Build {
         /// The platforms to build for.
@@ -80,6 +88,10 @@ enum Command {
     },
     /// Print the sizes of the built functions, and fail above the budget.
     Size,
+    /// Serve, load and break: the server is killed, the homeserver goes away, the clock steps; then everything is checked.
+    Soak(soak::SoakArgs),
+    /// Run the fuzz targets with cargo-fuzz: all, or one.
+    Fuzz(fuzz::FuzzArgs),
     /// Deploy an environment to Cloudflare Workers, or make it ready for Spin.
     Deploy(deploy::DeployArgs),
     /// Measure what requests cost, beside controls and peers, and write bench/report.md.
@@ -117,7 +129,7 @@ fn run(command: Command) -> Result<()> {
         Command::Up(args) => up::run(&paths, &args),
         Command::Down(file) => up::down::down(&up_file(file)),
         Command::Status(file) => up::down::status(&paths, &up_file(file)),
-        Command::Restart(file) => up::down::restart(&up_file(file)),
+        Command::Restart { file, homeserver } => up::down::restart(&up_file(file), homeserver),
         Command::Build { runtime, functions, with_contract } => {
             let progress = Progress::new();
             let functions = functions::select(&functions, with_contract)?;
@@ -129,6 +141,8 @@ fn run(command: Command) -> Result<()> {
         Command::Openapi { check } => openapi::run(&paths, check),
         Command::Size => size::run(&paths),
         Command::Deploy(args) => deploy::run(&paths, &args),
+        Command::Soak(args) => soak::run(&paths, &args),
+        Command::Fuzz(args) => fuzz::run(&paths, &args),
         Command::Bench(args) => bench::run(&paths, &args),
         Command::Supervise { plan } => up::supervisor::run_detached(&paths, &plan),
     }

@@ -29,6 +29,10 @@ pub const WORKER_BUILD: CargoTool =
 pub const WASM_BINDGEN: CargoTool =
     CargoTool { package: "wasm-bindgen-cli", command: "wasm-bindgen", version: "0.2.130", cost: "9 CPU minutes, once" };
 
+/// Builds and runs fuzz targets.
+pub const CARGO_FUZZ: CargoTool =
+    CargoTool { package: "cargo-fuzz", command: "cargo-fuzz", version: "0.13.1", cost: "a minute, once" };
+
 impl CargoTool {
     /// Where the program lies once it is installed.
     pub fn path(&self, paths: &Paths) -> PathBuf {

@@ -69,20 +69,25 @@ pub fn status(paths: &Paths, up_file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Starts the server again on the same data: ends it first if it still runs.
-pub fn restart(up_file: &Path) -> Result<()> {
+/// Starts the server, or the homeserver, again on the same data: ends it first if it still runs.
+pub fn restart(up_file: &Path, homeserver: bool) -> Result<()> {
     let Some(before) = Up::read(up_file)? else { bail!("nothing is up: `cargo xtask up` starts it") };
-    if !DataLock::is_held(&before.data_dir) || !process::signal(before.supervisor_pid, Signal::USR1) {
+    if homeserver && before.synapse_pid.is_none() {
+        bail!("no homeserver is up: `cargo xtask up --with-matrix` starts one");
+    }
+    let signal = if homeserver { Signal::USR2 } else { Signal::USR1 };
+    if !DataLock::is_held(&before.data_dir) || !process::signal(before.supervisor_pid, signal) {
         bail!("the supervisor is gone: `cargo xtask down`, then `cargo xtask up`");
     }
-    let step = Progress::new().step("starting the server again");
+    let name = if homeserver { "the homeserver" } else { "the server" };
+    let step = Progress::new().step(format!("starting {name} again"));
     let asked = Instant::now();
     loop {
         let now = Up::read(up_file)?;
         match now {
-            Some(now) if now.pid != before.pid => break,
+            Some(now) if (now.pid, now.synapse_pid) != (before.pid, before.synapse_pid) => break,
             Some(_) if asked.elapsed() < RESTART_LIMIT => sleep(Duration::from_millis(50)),
-            _ => bail!("the server did not come back: see {}", before.log_dir.display()),
+            _ => bail!("{name} did not come back: see {}", before.log_dir.display()),
         }
         step.tick(String::new);
     }

@@ -130,6 +130,7 @@ pub fn prepare(paths: &Paths, args: &UpArgs, progress: &Progress) -> Result<Plan
         storage_peer: args.storage_peer,
         set: args.set.clone(),
         spin_program,
+        environment: Default::default(),
         owner: None,
     })
 }

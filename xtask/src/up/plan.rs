@@ -1,5 +1,6 @@
 //! What one `up` is to run: written down, so that the supervisor in the background does exactly that.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -32,6 +33,9 @@ pub struct Plan {
     pub set: Vec<String>,
     /// The program that runs Spin components; unused on Workers.
     pub spin_program: Option<PathBuf>,
+    /// What the server finds in its environment besides: how a test moves its clock.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
     /// Ends with this process, when that is its parent (the test command).
     pub owner: Option<u32>,
 }

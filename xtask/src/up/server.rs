@@ -43,6 +43,7 @@ pub fn start(paths: &Paths, plan: &Plan, progress: &Progress) -> Result<Group> {
         Runtime::Workers => workers::command(paths, plan),
         Runtime::Spin => spin::command(paths, plan)?,
     };
+    command.envs(&plan.environment);
     let mut server = Group::start("the server", &mut command, &plan.server_log())?;
     let health = format!("{}/ops/health", plan.base_url());
     // On Spin the schema comes after the start, so a first answer may be an error.

@@ -55,16 +55,32 @@ pub fn run(paths: &Paths, plan: &Plan, progress: &Progress, ready: impl FnOnce(&
     let ticker = Ticker::start(&plan.base_url(), &keys.operator_token);
     ready(&up);
 
-    serve(paths, plan, progress, &mut server, &mut up);
+    serve(paths, plan, progress, &mut server, synapse.as_mut(), &mut up);
     drop(ticker);
     progress.say("stopping");
     Ok(())
 }
 
 /// Watches until an end is wanted. A server that died stays down until somebody wants it back.
-fn serve(paths: &Paths, plan: &Plan, progress: &Progress, server: &mut Group, up: &mut Up) {
+fn serve(paths: &Paths, plan: &Plan, progress: &Progress, server: &mut Group, mut synapse: Option<&mut Synapse>, up: &mut Up) {
     let mut reported = false;
+    let tell = |up: &Up| {
+        if let Err(error) = up.write(&plan.up_file) {
+            progress.say(&format!("error: {error:#}"));
+        }
+    };
     while !interrupt::stop_wanted() && owner_lives(plan) {
+        if interrupt::take_homeserver_restart()
+            && let Some(synapse) = synapse.as_deref_mut()
+        {
+            match synapse.restart(paths, progress) {
+                Ok(()) => {
+                    up.synapse_pid = Some(synapse.group.id());
+                    tell(up);
+                }
+                Err(error) => progress.say(&format!("error: {error:#}")),
+            }
+        }
         if interrupt::take_restart() {
             server.stop();
             match server::start(paths, plan, progress) {
@@ -72,9 +88,7 @@ fn serve(paths: &Paths, plan: &Plan, progress: &Progress, server: &mut Group, up
                     *server = started;
                     reported = false;
                     up.pid = server.id();
-                    if let Err(error) = up.write(&plan.up_file) {
-                        progress.say(&format!("error: {error:#}"));
-                    }
+                    tell(up);
                 }
                 Err(error) => progress.say(&format!("error: {error:#}")),
             }

@@ -16,7 +16,7 @@ use crate::http;
 use crate::keys::Keys;
 use crate::paths::Paths;
 use crate::process;
-use crate::progress::Progress;
+use crate::progress::{Progress, Step};
 use crate::tools::python;
 use crate::up::state::MatrixUser;
 
@@ -31,6 +31,7 @@ pub struct Synapse {
     pub group: Group,
     /// Its origin.
     pub url: String,
+    folder: PathBuf,
 }
 
 impl Synapse {
@@ -52,14 +53,26 @@ impl Synapse {
             step.done();
         }
         let group = Group::start("Synapse", &mut command(paths, &folder, &configuration), &log)?;
-        Ok(Self { group, url: format!("http://127.0.0.1:{port}") })
+        Ok(Self { group, url: format!("http://127.0.0.1:{port}"), folder })
+    }
+
+    /// Starts it again on the same data and port: ends it first if it still runs.
+    pub fn restart(&mut self, paths: &Paths, progress: &Progress) -> Result<()> {
+        self.group.stop();
+        let mut command = command(paths, &self.folder, &self.folder.join("homeserver.yaml"));
+        self.group = Group::start("Synapse", &mut command, &self.folder.join("synapse.log"))?;
+        self.wait(&progress.step("starting Synapse again"))
+    }
+
+    fn wait(&mut self, step: &Step) -> Result<()> {
+        let versions = format!("{}/_matrix/client/versions", self.url);
+        self.group.wait_until(READY_LIMIT, step, || http::get(&versions).is_ok_and(|answer| answer.status == 200))
     }
 
     /// Waits until it answers, then makes sure of its users.
     pub fn users(&mut self, keys: &Keys, progress: &Progress) -> Result<BTreeMap<String, MatrixUser>> {
         let step = progress.step("starting Synapse");
-        let versions = format!("{}/_matrix/client/versions", self.url);
-        self.group.wait_until(READY_LIMIT, &step, || http::get(&versions).is_ok_and(|answer| answer.status == 200))?;
+        self.wait(&step)?;
         step.done();
         let step = progress.step("signing alice and bob in at Synapse");
         let mut users = BTreeMap::new();
