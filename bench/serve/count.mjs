@@ -48,15 +48,12 @@ function countRows(body) {
 	}
 }
 
-const isD1 = (value) => typeof value?.prepare === "function" && typeof value?.batch === "function";
-const isKv = (value) => typeof value?.getWithMetadata === "function" && typeof value?.list === "function";
-const isObjects = (value) => typeof value?.idFromName === "function";
-const isService = (value) => !isD1(value) && !isKv(value) && !isObjects(value) && value?.constructor?.name === "Fetcher";
+// By name: a Fetcher seems to have every method there is, since it would call it in the other Worker.
+const kindOf = (value) => value.constructor?.name;
 
 function watchD1(database) {
 	// All statements, single ones and batches, leave through the session's `_send` and come back with their meta.
-	const session = database.alwaysPrimarySession ?? database.withSession?.("first-primary") ?? database;
-	watch(session, "_send", (send) => async function (...args) {
+	watch(database.withSession("first-primary"), "_send", (send) => async function (...args) {
 		counts.d1_calls += 1;
 		const answer = await send.apply(this, args);
 		countRows(answer);
@@ -110,10 +107,11 @@ function watchAll(env) {
 	for (const value of Object.values(env)) {
 		if (typeof value !== "object" || value === null || seen.has(value)) continue;
 		seen.add(value);
-		if (isD1(value)) watchD1(value);
-		else if (isKv(value)) watchKv(value);
-		else if (isObjects(value)) watchObjects(value);
-		else if (isService(value)) watchService(value);
+		const kind = kindOf(value);
+		if (kind === "D1Database") watchD1(value);
+		else if (kind === "KvNamespace") watchKv(value);
+		else if (kind === "DurableObjectNamespace") watchObjects(value);
+		else if (kind === "Fetcher") watchService(value);
 	}
 }
 
