@@ -27,6 +27,8 @@ const WORKERS: [&str; 5] = ["auth", "gateway", "identity", "ops", "storage"];
 /// A checkout with the project's manifests and modules of a few bytes, one environment in it, and a stand-in to deploy to.
 struct Site {
     root: PathBuf,
+    /// A copy of the program: a build beside the test may replace the one that cargo made.
+    program: PathBuf,
     cloudflare: Cloudflare,
 }
 
@@ -52,7 +54,9 @@ impl Site {
             fs::create_dir_all(to.parent().unwrap()).unwrap();
             fs::copy(project.join(&file), to).unwrap();
         }
-        let site = Self { root, cloudflare: Cloudflare::start() };
+        let program = root.with_extension("program");
+        fs::copy(env!("CARGO_BIN_EXE_xtask"), &program).unwrap();
+        let site = Self { root, program, cloudflare: Cloudflare::start() };
         WORKERS.iter().for_each(|function| site.build(function, "first"));
         let example = fs::read_to_string(site.root.join("deploy/example.toml")).unwrap();
         let own = example.replace("account_id = \"\"", &format!("account_id = \"{ACCOUNT}\""));
@@ -84,7 +88,7 @@ impl Site {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = Command::new(&self.program);
         command.args(args).current_dir(&self.root).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy().to_uppercase();
@@ -146,6 +150,7 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
+        let _ = fs::remove_file(&self.program);
         if !std::thread::panicking() {
             let _ = fs::remove_dir_all(&self.root);
         }
