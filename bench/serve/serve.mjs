@@ -75,6 +75,10 @@ const miniflare = new Miniflare(
 		port: 0,
 		cf: false,
 		logRequests: false,
+		// The Workers' own lines of log cost what they cost in workerd; here only what went wrong is kept.
+		handleStructuredLogs: ({ level, message }) => {
+			if (level === "error" || level === "warn") console.error(`${level}: ${message}`);
+		},
 		resourcePersistencePath: description.state ?? undefined,
 		workers: description.workers.map(optionsOf),
 	}),
