@@ -203,7 +203,7 @@ fn resources(cloudflare: &Cloudflare, environment: &mut Environment, account: St
         let found = cloudflare.database(&name)?;
         let how = if found.is_some() { "found" } else { "made" };
         d1 = found.map_or_else(|| cloudflare.make_database(&name), Ok)?;
-        remember(environment, "d1_id", &d1, &format!("D1 database {name} {how}"), progress)?;
+        remember(environment, "d1_id", &d1, &format!("D1 database {name} {how}"), progress);
     }
     let mut kv = environment.file.workers.kv_id.clone();
     if kv.is_empty() {
@@ -211,19 +211,19 @@ fn resources(cloudflare: &Cloudflare, environment: &mut Environment, account: St
         let found = cloudflare.namespace(&name)?;
         let how = if found.is_some() { "found" } else { "made" };
         kv = found.map_or_else(|| cloudflare.make_namespace(&name), Ok)?;
-        remember(environment, "kv_id", &kv, &format!("KV namespace {name} {how}"), progress)?;
+        remember(environment, "kv_id", &kv, &format!("KV namespace {name} {how}"), progress);
     }
     Ok(Ids { account, d1, kv })
 }
 
-fn remember(environment: &mut Environment, key: &str, id: &str, what: &str, progress: &Progress) -> Result<()> {
+fn remember(environment: &mut Environment, key: &str, id: &str, what: &str, progress: &Progress) {
     let file = environment::shown_name(&environment.name);
-    let next = match environment.remember(key, id)? {
-        true => format!("written into {file}"),
-        false => format!("write {key} = \"{id}\" into {file}, so that it is not looked for by its name"),
+    let next = match environment.remember(key, id) {
+        Ok(true) => format!("written into {file}"),
+        // A file that cannot be written, in CI perhaps, is no reason to stop: the name leads here again.
+        Ok(false) | Err(_) => format!("write {key} = \"{id}\" into {file}, so that it is not looked for by its name"),
     };
     progress.say(&format!("{what}: {id} ({next})"));
-    Ok(())
 }
 
 /// What every step of a run needs.
