@@ -7,7 +7,7 @@ import { allow, type Caller } from './auth'
 import { jsonBody } from './body'
 import { settingsOf, type Env } from './env'
 import { ApiError, errorResponse, notFound } from './errors'
-import { maintain } from './maintenance'
+import { checksOf, maintain } from './maintenance'
 import type { Admission } from './rate-limiter'
 import { batchDelete, batchGet, batchSet } from './routes/batch'
 import { sync } from './routes/sync'
@@ -102,13 +102,16 @@ for (const operation of ['get', 'set', 'delete']) app.all(`/api/v1/storage/batch
 app.all('/api/v1/storage/sync', onlyMethods('GET, HEAD, POST, PUT, DELETE'))
 app.all('/api/v1/storage/:key', onlyMethods('GET, HEAD, PUT, DELETE'))
 
-// Asked by the platform's operation beside the cron trigger; without a service token there is nothing here.
-app.post('/internal/maintain/storage', async (c) => {
+// Asked by the platform's operation; without a service token there is nothing here.
+const fromPlatform = createMiddleware<AppEnv>(async (c, next) => {
   const token = c.req.header('X-TMCP-Service') ?? ''
   const good = await isFromPlatform(c.env.SERVICE_KEY, token, c.req.method, new URL(c.req.url).pathname, await c.req.arrayBuffer())
   if (!good) throw notFound()
-  return c.json({ ...(await maintain(c.env)), failed: 0 })
+  await next()
 })
+
+app.post('/internal/maintain/storage', fromPlatform, async (c) => c.json({ ...(await maintain(c.env)), failed: 0 }))
+app.post('/internal/status/storage', fromPlatform, async (c) => c.json({ checks: await checksOf(c.env), waiting: {} }))
 
 app.notFound((c) => errorResponse(notFound(), c))
 app.onError((error, c) => errorResponse(error, c))

@@ -1,7 +1,7 @@
 // Periodic work: expired keys become tombstones, so that offline clients learn of them; tombstones go after thirty days. Expired values
 // leave KV by themselves.
 
-import type { Env } from './env'
+import { settingsOf, type Env } from './env'
 
 const TOMBSTONE_MS = 30 * 24 * 60 * 60 * 1000
 /** Namespaces in one portion. */
@@ -61,4 +61,26 @@ async function purge(db: D1Database, before: number): Promise<number> {
     ])
   }
   return results.length
+}
+
+interface Check {
+  name: string
+  problem: string | null
+}
+
+/** Whether everything answers that requests need. */
+export async function checksOf(env: Env): Promise<Check[]> {
+  const check = async (name: string, ask: () => Promise<unknown>): Promise<Check> => {
+    try {
+      await ask()
+      return { name, problem: null }
+    } catch (error) {
+      return { name, problem: error instanceof Error ? error.message : String(error) }
+    }
+  }
+  return Promise.all([
+    check('configuration', () => settingsOf(env)),
+    check('database', () => env.DB.prepare('SELECT seq FROM namespaces LIMIT 1').first()),
+    check('values', () => env.KV.get('a value that never was')),
+  ])
 }
