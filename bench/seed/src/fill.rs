@@ -15,7 +15,7 @@ const ENTRIES: &str = "WITH RECURSIVE person(n) AS (SELECT ?1 UNION ALL SELECT n
     number(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n < ?3 - 1) \
     INSERT INTO storage_entries (uid, app, key, seq, version, client_ts, size, blob, chunks, key_id, body, content_type, \
     created_at, updated_at, expires_at, deleted_at) \
-    SELECT printf('01K%08X000000000000000', (p.n * 2654435761) % 4294967296), ?4, 'k' || k.n, ?5 + k.n, 1, ?5, 100, lower(hex(randomblob(16))), 0, 'k1', \
+    SELECT printf('01M%08X000000000000000', (p.n * 2654435761) % 4294967296), ?4, 'k' || k.n, ?5 + k.n, 1, ?5, 100, lower(hex(randomblob(16))), 0, 'k1', \
     lower(hex(randomblob(86))), NULL, ?5, ?5, NULL, NULL FROM person p CROSS JOIN number k";
 /// The schema's trigger counts; this makes the rest of a usage row what the product's writes leave.
 const USAGE: &str = "UPDATE storage_usage SET seq = MAX(seq, (SELECT MAX(e.seq) FROM storage_entries e WHERE e.uid = storage_usage.uid \
