@@ -81,9 +81,9 @@ impl Report {
         let list = |counts: &BTreeMap<String, u64>| {
             counts.iter().map(|(end, count)| format!("{end}: {count}")).collect::<Vec<_>>().join("  ")
         };
-        lines.extend(inner.requests.iter().map(|(kind, ends)| format!("  {kind:<16}{}", list(ends))));
+        lines.extend(inner.requests.iter().map(|(kind, ends)| format!("  {kind:<18}{}", list(ends))));
         lines.push("faults:".to_owned());
-        lines.extend(inner.faults.iter().map(|(kind, count)| format!("  {kind:<28}{count}")));
+        lines.extend(inner.faults.iter().map(|(kind, count)| format!("  {kind:<34}{count}")));
         lines.push("checked and right:".to_owned());
         lines.extend(inner.checks.iter().map(|(what, count)| format!("  {what:<48}{count}")));
         if !inner.findings.is_empty() {
