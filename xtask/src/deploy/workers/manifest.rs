@@ -47,6 +47,9 @@ pub fn render(
     table.insert("name".into(), name.clone().into());
     table.insert("main".into(), "build/index.js".into());
     table.remove("build");
+    // What worker-build has made small, wrangler's bundler would write out again.
+    table.insert("minify".into(), true.into());
+    table.insert("keep_names".into(), false.into());
     if !ids.account.is_empty() {
         table.insert("account_id".into(), ids.account.clone().into());
     }
