@@ -59,9 +59,10 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     let person = person(call, form).await?;
     call.is_about(Some(person.uid.as_str()), Some(client.app_id.as_str()));
     let subject = SubjectId::user(&person.uid, client.app_id.as_str());
-    call.draw(&subject, LimitClass::TokenGeneration).await?;
+    let generation = call.enter(&subject, LimitClass::TokenGeneration, None).await?;
+    let generation = generation.ok_or_else(|| Failure::internal("a new session was ended"))?;
     check_scopes(&requested, client, person.level)?;
-    issue(call, client, person, requested, context).await
+    issue(call, client, person, requested, context, generation).await
 }
 
 fn parse_context(text: &str) -> Result<Map<String, Value>, Failure> {
@@ -142,13 +143,12 @@ async fn issue<P: Platform>(
     person: Person,
     scope: ScopeSet,
     miniapp_context: Option<Map<String, Value>>,
+    generation: i64,
 ) -> Result<Issued, Failure> {
     let (now, session_id, refresh_token) = (call.now(), mint::session_id(call), family::new_token(call));
     let platform_session = person.session.as_ref().map(|held| held.session.as_str());
     let subject_json = serde_json::to_string(&person.subject).map_err(|error| Failure::internal(error.to_string()))?;
     let (uid, app, client_id) = (person.uid.as_str(), client.app_id.as_str(), client.client_id.as_str());
-    let generation = subject::issue(&call.platform, &SubjectId::user(&person.uid, app), None).await?;
-    let generation = generation.ok_or_else(|| Failure::internal("a new session was ended"))?;
     let begin = stmt!(
         sql::BEGIN_FAMILY,
         session_id.as_str(),

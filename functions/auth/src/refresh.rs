@@ -17,7 +17,7 @@ use crate::token::Issued;
 use tmcp_http::audit::Entry;
 use tmcp_http::body::Form;
 use tmcp_http::cors::Reader;
-use tmcp_http::subject::{self, SubjectId};
+use tmcp_http::subject::SubjectId;
 use tmcp_http::{Call, Failure, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::limits::LimitClass;
@@ -48,10 +48,9 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     let granted = row.scope.iter().filter(|scope| client.scopes.contains(*scope)).collect();
     let scope = narrowed(form.get("scope"), &granted)?;
     let subject = SubjectId::user(&row.uid, row.app_id.as_str());
-    call.draw(&subject, LimitClass::TokenRefresh).await?;
     // The generation is read before the token is used up: a revocation in between ends the family first, and then either the
     // rotation below fails or the token carries the old generation.
-    let generation = subject::issue(&call.platform, &subject, Some(&row.family)).await?;
+    let generation = call.enter(&subject, LimitClass::TokenRefresh, Some(&row.family)).await?;
     let Some(generation) = generation else { return Err(invalid_grant("the session was ended")) };
     let person: FamilySubject = serde_json::from_str(&row.subject).map_err(|error| Failure::internal(error.to_string()))?;
     // Signed before the old token is used up: where signing fails, the client still has a token that works.

@@ -140,6 +140,14 @@ impl<P: Platform> Call<P> {
         if admission.allowed { Ok(()) } else { Err(Failure::too_many(admission)) }
     }
 
+    /// [`Call::draw`] for a request that issues a token of this subject: gives the token's generation; `None` when `session` was ended.
+    pub async fn enter(&self, subject: &SubjectId, class: LimitClass, session: Option<&str>) -> Result<Option<i64>, Failure> {
+        let entered = subject::enter(&self.platform, subject, &self.settings.limits, class, session).await?;
+        let Some((admission, generation)) = entered else { return Ok(None) };
+        self.notes.write(|notes| notes.admission = Some(admission));
+        if admission.allowed { Ok(Some(generation)) } else { Err(Failure::too_many(admission)) }
+    }
+
     /// Asks another function.
     pub async fn ask<T: DeserializeOwned>(&self, route: &Route, body: &impl Serialize) -> Result<Result<T, Refused>, Failure> {
         internal::ask(&self.platform, &self.settings.service_key, &self.trace, &self.request_id, route, body).await

@@ -42,10 +42,17 @@ pub struct Settings {
 }
 
 fn issuer(text: &str) -> Result<String, String> {
-    let url = url::Url::parse(text).map_err(|error| error.to_string())?;
-    let origin = url.origin().ascii_serialization();
-    if matches!(url.scheme(), "http" | "https") && origin == text {
-        Ok(origin)
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+    let good = text.split_once("://").is_some_and(|(scheme, authority)| {
+        let parsed = authority.parse::<http::uri::Authority>().ok().filter(|authority| !authority.host().is_empty());
+        parsed.is_some_and(|parsed| match scheme {
+            "http" => parsed.port_u16() != Some(80),
+            "https" => parsed.port_u16() != Some(443),
+            _ => false,
+        }) && authority.bytes().all(plain)
+    });
+    if good {
+        Ok(text.to_owned())
     } else {
         Err("must be an origin such as https://tmcp.example.org, without a path or a slash at the end".to_owned())
     }
@@ -102,6 +109,14 @@ mod tests {
         let cases = [
             ("ISSUER", "", "is not set"),
             ("ISSUER", "https://tmcp.example/", "must be an origin"),
+            ("ISSUER", "https://tmcp.example/path", "must be an origin"),
+            ("ISSUER", "https://tmcp.example?query", "must be an origin"),
+            ("ISSUER", "https://tmcp.example#", "must be an origin"),
+            ("ISSUER", "https://TMCP.example", "must be an origin"),
+            ("ISSUER", "https://tmcp.example:443", "must be an origin"),
+            ("ISSUER", "https://me@tmcp.example", "must be an origin"),
+            ("ISSUER", "ftp://tmcp.example", "must be an origin"),
+            ("ISSUER", "tmcp.example", "must be an origin"),
             ("JWKS", "{\"keys\":[]}", "the key set is empty"),
             ("SERVICE_KEY", "short-secret", "must be base64"),
             ("LIMITS", "{\"nope\":{}}", "there is no limit class"),

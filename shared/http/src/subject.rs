@@ -101,6 +101,16 @@ pub enum Command {
         /// The session, where it exists already.
         session: Option<String>,
     },
+    /// Both at once, for a token that is issued as part of a request of its own: which generation does it get, is its session still
+    /// alive, and may the request go on? Draws from the bucket only where the session is.
+    Enter {
+        /// The limit class' name.
+        class: String,
+        /// Its figures.
+        limit: Figures,
+        /// The session, where it exists already.
+        session: Option<String>,
+    },
     /// Does this token still hold? Draws from no bucket.
     Check {
         /// The token.
@@ -125,6 +135,13 @@ pub enum Answer {
     Admission(Admission),
     /// The token is revoked.
     Revoked,
+    /// The request may go on and its token gets this generation, or it has to wait.
+    Entered {
+        /// What the bucket says.
+        admission: Admission,
+        /// The generation.
+        generation: i64,
+    },
     /// The token holds.
     Holds,
     /// The generation of tokens issued now.
@@ -137,6 +154,10 @@ pub enum Answer {
 pub struct Subject;
 
 impl State {
+    fn draw(&mut self, class: String, limit: Limit, now: Millis) -> Admission {
+        self.buckets.entry(class).or_insert_with(|| Bucket::new(&limit, now)).draw(&limit, 1, now)
+    }
+
     fn holds(&self, held: &Held) -> bool {
         held.generation >= self.generation && !self.ended.contains_key(&held.session)
     }
@@ -164,15 +185,25 @@ impl EntityKind for Subject {
                 if held.is_some_and(|held| !next.holds(&held)) {
                     return Decision::reply(Answer::Revoked);
                 }
-                let limit = Limit::from(limit);
-                let bucket = next.buckets.entry(class).or_insert_with(|| Bucket::new(&limit, context.now));
-                let admission = bucket.draw(&limit, 1, context.now);
+                let admission = next.draw(class, limit.into(), context.now);
                 if !admission.allowed {
                     return Decision::reply(Answer::Admission(admission));
                 }
                 // A draw that a crash takes back lets one more request through; a revocation that it takes back lets a thief in.
                 soon = true;
                 Answer::Admission(admission)
+            }
+            Command::Enter { class, limit, session } => {
+                if session.is_some_and(|session| next.ended.contains_key(&session)) {
+                    return Decision::reply(Answer::Revoked);
+                }
+                let generation = next.generation;
+                let admission = next.draw(class, limit.into(), context.now);
+                if !admission.allowed {
+                    return Decision::reply(Answer::Entered { admission, generation });
+                }
+                soon = true;
+                Answer::Entered { admission, generation }
             }
             Command::Issue { session } => {
                 let ended = session.is_some_and(|session| next.ended.contains_key(&session));
@@ -224,6 +255,24 @@ pub async fn admit(
     let command = Command::Admit { class: class.as_str().to_owned(), limit: limits.get(class).into(), held };
     match platform.entities().ask::<Subject>(&id.0, command).await? {
         Answer::Admission(admission) => Ok(Some(admission)),
+        Answer::Revoked => Ok(None),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Draws one request from a subject's bucket for a token that is issued by it: what the bucket says, and the token's generation;
+/// `None` when `session` was ended.
+pub async fn enter(
+    platform: &impl Platform,
+    id: &SubjectId,
+    limits: &Limits,
+    class: LimitClass,
+    session: Option<&str>,
+) -> Result<Option<(Admission, i64)>, EntityError> {
+    let (class, limit) = (class.as_str().to_owned(), limits.get(class).into());
+    let command = Command::Enter { class, limit, session: session.map(str::to_owned) };
+    match platform.entities().ask::<Subject>(&id.0, command).await? {
+        Answer::Entered { admission, generation } => Ok(Some((admission, generation))),
         Answer::Revoked => Ok(None),
         other => Err(unexpected(&other)),
     }
@@ -305,6 +354,26 @@ mod tests {
         state = None;
         decide(&mut state, Command::RevokeAll, NOW.plus(1));
         assert_eq!(decide(&mut state, Command::Check { held: held(old, "s") }, NOW), Answer::Revoked);
+    }
+
+    #[test]
+    fn entering_draws_and_tells_the_generation_unless_the_session_is_over() {
+        let mut state = None;
+        decide(&mut state, Command::RevokeAll, NOW);
+        let enter = |session: Option<&str>| Command::Enter {
+            class: "token_refresh".into(),
+            limit: Limit { capacity: 2, burst: 0, window_s: 60, refill: 0 }.into(),
+            session: session.map(str::to_owned),
+        };
+        decide(&mut state, Command::EndSession { session: "over".into(), until: NOW.plus(1000) }, NOW);
+        let mut allowed = Vec::new();
+        for session in [None, Some("over"), Some("s"), Some("s")] {
+            allowed.push(match decide(&mut state, enter(session), NOW) {
+                Answer::Entered { admission, generation } => Some((admission.allowed, generation)),
+                _ => None,
+            });
+        }
+        assert_eq!(allowed, [Some((true, NOW.0)), None, Some((true, NOW.0)), Some((false, NOW.0))]);
     }
 
     #[test]

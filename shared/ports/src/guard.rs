@@ -53,6 +53,12 @@ const LOCAL_SUFFIXES: [&str; 12] = [
     "invalid",
 ];
 
+/// The host of an origin such as `https://tmcp.example:8443`, as our own is configured.
+pub fn host_of(origin: &str) -> &str {
+    let authority = origin.split_once("://").map_or(origin, |(_, rest)| rest);
+    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
+}
+
 /// Checks a URL for the untrusted client. `own_host` is the host of our own public origin.
 pub fn check_untrusted(url: &str, own_host: &str) -> Result<Url, Refused> {
     let url = Url::parse(url).map_err(|_| Refused::Malformed)?;
@@ -124,6 +130,13 @@ mod tests {
     fn refuses_every_form() {
         for (url, reason) in REFUSED_URLS {
             assert_eq!(check_untrusted(url, "tmcp.example").err(), Some(*reason), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_origin_has_a_host() {
+        for origin in ["https://tmcp.example", "http://tmcp.example:8787", "tmcp.example"] {
+            assert_eq!(host_of(origin), "tmcp.example");
         }
     }
 

@@ -11,7 +11,7 @@ use spin_sdk::http::{Fields, IncomingRequest, Method as SpinMethod, OutgoingResp
 use std::time::{Duration, Instant};
 use tmcp_http::Address;
 use tmcp_http::group::Service;
-use tmcp_ports::guard::{Refused, check_untrusted};
+use tmcp_ports::guard::{Refused, check_untrusted, host_of};
 use tmcp_ports::{Config, HttpClient, HttpError, OutboundRequest, OutboundResponse, Trust};
 use url::Url;
 use wasi::http::outgoing_handler;
@@ -79,16 +79,7 @@ pub async fn serve(service: Service<SpinPlatform>, request: IncomingRequest, out
 }
 
 /// Outbound requests by wasi:http.
-pub struct WasiClient {
-    own_host: String,
-}
-
-impl WasiClient {
-    pub(crate) fn new(config: &Variables) -> Self {
-        let url = config.get("ISSUER").and_then(|issuer| Url::parse(issuer.expose()).ok());
-        Self { own_host: url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default() }
-    }
-}
+pub struct WasiClient;
 
 fn unreachable(what: &str) -> HttpError {
     HttpError::Unreachable(what.to_owned())
@@ -181,7 +172,8 @@ pub(crate) fn exchange(outbound: &OutboundRequest) -> Result<OutboundResponse, H
 impl HttpClient for WasiClient {
     async fn send(&self, trust: Trust, request: OutboundRequest) -> Result<OutboundResponse, HttpError> {
         if trust == Trust::Untrusted {
-            check_untrusted(&request.url, &self.own_host)?;
+            let issuer = Variables.get("ISSUER").unwrap_or_default();
+            check_untrusted(&request.url, host_of(issuer.expose()))?;
         }
         let response = exchange(&request)?;
         trust.judge(response)

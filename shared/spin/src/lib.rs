@@ -48,7 +48,7 @@ impl SpinPlatform {
             sql: sql::SqliteSql::default(),
             kv: kv::SpinKv,
             entities: SpinEntities::new(inner.clone()),
-            http: http::WasiClient::new(&config::Variables),
+            http: http::WasiClient,
             signer: signer::PureSigner,
             services: services::ChainedServices,
             clock: clock::WasiClock,

@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::time::Duration;
 use tmcp_http::Address;
 use tmcp_http::group::Service;
-use tmcp_ports::guard::check_untrusted;
+use tmcp_ports::guard::{check_untrusted, host_of};
 use tmcp_ports::{Config, HttpClient, HttpError, OutboundRequest, OutboundResponse, Trust};
 use worker::send::SendFuture;
 use worker::wasm_bindgen::JsValue;
@@ -43,15 +43,11 @@ pub(crate) fn to_worker(request: http::Request<Bytes>) -> worker::Result<Request
 }
 
 /// Outbound requests by `fetch`.
-pub struct FetchClient {
-    own_host: String,
-}
+pub struct FetchClient(EnvConfig);
 
 impl FetchClient {
-    pub(crate) fn new(config: &EnvConfig) -> Self {
-        let issuer = config.get("ISSUER");
-        let url = issuer.and_then(|issuer| worker::Url::parse(issuer.expose()).ok());
-        Self { own_host: url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default() }
+    pub(crate) fn new(env: &Env) -> Self {
+        Self(EnvConfig::new(env))
     }
 }
 
@@ -101,7 +97,8 @@ async fn exchange(outbound: OutboundRequest) -> Result<OutboundResponse, HttpErr
 impl HttpClient for FetchClient {
     async fn send(&self, trust: Trust, request: OutboundRequest) -> Result<OutboundResponse, HttpError> {
         if trust == Trust::Untrusted {
-            check_untrusted(&request.url, &self.own_host)?;
+            let issuer = self.0.get("ISSUER").unwrap_or_default();
+            check_untrusted(&request.url, host_of(issuer.expose()))?;
         }
         let response = SendFuture::new(exchange(request)).await?;
         trust.judge(response)

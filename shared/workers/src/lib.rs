@@ -59,17 +59,16 @@ impl WorkersPlatform {
     }
 
     fn new(env: &Env, tasks: tasks::WaitUntil) -> Self {
-        let config = config::EnvConfig::new(env);
         Self(Arc::new(Inner {
             sql: sql::D1Sql::new(env),
             kv: kv::WorkersKv::new(env),
             entities: WorkersEntities::new(env),
-            http: http::FetchClient::new(&config),
+            http: http::FetchClient::new(env),
             signer: signer::WebCryptoSigner,
             services: services::BoundServices::new(env),
             clock: clock::DateClock,
             random: random::WebRandom,
-            config,
+            config: config::EnvConfig::new(env),
             memo: memo::IsolateMemo,
             tasks,
             log: log::Console,
