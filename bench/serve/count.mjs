@@ -153,31 +153,50 @@ export function counted(inner) {
 	};
 }
 
-/** A Durable Object's class that counts its requests and the rows of its SQLite. */
+/** A Durable Object's class that counts its requests, by fetch or by a method of its own, and the rows of its SQLite. */
 export function countedObject(inner) {
-	return class extends inner {
+	const open = [];
+	const countingRows = async (answer) => {
+		counts.object_requests += 1;
+		try {
+			return await answer();
+		} finally {
+			// Rows are read while a cursor is walked.
+			for (const cursor of open.splice(0)) counts.object_rows_read += cursor.rowsRead;
+		}
+	};
+	const outer = class extends inner {
 		constructor(state, env) {
 			watchAll(env);
 			watch(state.storage.sql, "exec", (exec) => function (...args) {
 				const cursor = exec.apply(this, args);
 				counts.object_statements += 1;
 				counts.object_rows_written += cursor.rowsWritten;
-				// Rows are read while the cursor is walked: counted when the object is told about.
 				open.push(cursor);
 				return cursor;
 			});
+			// A key of the object's key-value interface is a row of its SQLite: that is how it is billed.
+			for (const [name, field] of [["get", "object_rows_read"], ["put", "object_rows_written"], ["delete", "object_rows_written"]]) {
+				if (!state.storage.kv) break;
+				watch(state.storage.kv, name, (original) => function (...args) {
+					counts[field] += 1;
+					return original.apply(this, args);
+				});
+			}
 			super(state, env);
 		}
-		async fetch(request) {
-			counts.object_requests += 1;
-			try {
-				return await super.fetch(request);
-			} finally {
-				for (const cursor of open.splice(0)) {
-					counts.object_rows_read += cursor.rowsRead;
-				}
-			}
+		fetch(request) {
+			return countingRows(() => super.fetch(request));
 		}
 	};
+	// What is called by name: each call is a request of the object, which the caller's side does not show.
+	for (const name of Object.getOwnPropertyNames(inner.prototype)) {
+		const method = inner.prototype[name];
+		if (["constructor", "fetch", "alarm"].includes(name) || name.startsWith("_") || typeof method !== "function") continue;
+		outer.prototype[name] = function (...args) {
+			counts.object_calls += 1;
+			return countingRows(() => method.apply(this, args));
+		};
+	}
+	return outer;
 }
-const open = [];
