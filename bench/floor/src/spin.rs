@@ -1,0 +1,148 @@
+//! The entry on Spin, and its calls.
+#![allow(unsafe_code, reason = "the entry macro expands to the component's exports")]
+
+use crate::flow::{self, Asked, Calls, Fault};
+use serde_json::{Map, Value};
+use spin_sdk::http::{IntoResponse, Request, Response};
+use spin_sdk::http_component;
+use spin_sdk::key_value::Store;
+use spin_sdk::sqlite3::{self, Connection};
+use spin_sdk::variables;
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use tmcp_protocol::jwk::KeySet;
+
+/// The entity's row, read and written under its version.
+const LOAD: &str = "SELECT version, state, due_at FROM entities WHERE kind = ?1 AND id = ?2";
+const SAVE: &str = "UPDATE entities SET version = ?3, state = ?4, due_at = ?5 WHERE kind = ?1 AND id = ?2 AND version = ?6 \
+    RETURNING version";
+/// What is counted, in one statement after the response.
+const COUNT: &str = "INSERT INTO metrics (kind, labels, count, amount) \
+    SELECT j.value ->> 'kind', j.value ->> 'labels', j.value ->> 'count', j.value ->> 'amount' FROM json_each(?1) j WHERE true \
+    ON CONFLICT (kind, labels) DO UPDATE SET count = count + excluded.count, amount = amount + excluded.amount";
+
+type Work = Pin<Box<dyn Future<Output = ()>>>;
+
+#[derive(Clone)]
+struct OnSpin(Rc<Inside>);
+
+struct Inside {
+    database: Connection,
+    later: RefCell<Vec<Work>>,
+}
+
+fn failed(error: impl std::fmt::Display) -> Fault {
+    error.to_string()
+}
+
+impl OnSpin {
+    fn run(&self, sql: &str, args: &[Value]) -> Result<Vec<Value>, Fault> {
+        let args: Vec<sqlite3::Value> = args
+            .iter()
+            .map(|value| match value {
+                Value::String(text) => sqlite3::Value::Text(text.clone()),
+                other => other.as_i64().map_or(sqlite3::Value::Null, sqlite3::Value::Integer),
+            })
+            .collect();
+        let result = self.0.database.execute(sql, &args).map_err(failed)?;
+        let value = |value: sqlite3::Value| match value {
+            sqlite3::Value::Integer(integer) => Value::from(integer),
+            sqlite3::Value::Text(text) => Value::from(text),
+            _ => Value::Null,
+        };
+        let row = |row: sqlite3::RowResult| {
+            let named: Map<String, Value> = result.columns.iter().cloned().zip(row.values.into_iter().map(value)).collect();
+            Value::Object(named)
+        };
+        Ok(result.rows.into_iter().map(row).collect())
+    }
+}
+
+impl Calls for OnSpin {
+    async fn query(&self, sql: &'static str, args: Vec<Value>) -> Result<Vec<Value>, Fault> {
+        self.run(sql, &args)
+    }
+
+    async fn batch(&self, statements: Vec<(&'static str, Vec<Value>)>) -> Result<(), Fault> {
+        self.run("BEGIN IMMEDIATE", &[])?;
+        for (sql, args) in &statements {
+            self.run(sql, args)?;
+        }
+        self.run("COMMIT", &[]).map(|_| ())
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
+        Store::open_default().and_then(|store| store.get(key)).map_err(failed)
+    }
+
+    async fn put(&self, key: &str, value: Vec<u8>) -> Result<(), Fault> {
+        Store::open_default().and_then(|store| store.set(key, &value)).map_err(failed)
+    }
+
+    async fn hop(&self, id: &str) -> Result<(), Fault> {
+        let (kind, id) = (Value::from("subject"), Value::from(id));
+        let rows = self.run(LOAD, &[kind.clone(), id.clone()])?;
+        if let Some(row) = rows.first() {
+            let version = row.get("version").and_then(Value::as_i64).unwrap_or_default();
+            let (state, due) = (row.get("state").cloned().unwrap_or_default(), row.get("due_at").cloned().unwrap_or_default());
+            self.run(SAVE, &[kind, id, Value::from(version + 1), state, due, Value::from(version)])?;
+        }
+        Ok(())
+    }
+
+    async fn verify(&self, token: &str) -> Result<bool, Fault> {
+        use base64::Engine;
+        let (signed, signature) = token.trim_start_matches("tep.").rsplit_once('.').ok_or("no token")?;
+        let keys = KeySet::parse_public(&self.setting("JWKS")).map_err(failed)?;
+        let key = keys.keys.first().ok_or("no key")?;
+        let signature = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(signature).map_err(failed)?;
+        tmcp_rs256::verify(key, signed.as_bytes(), &signature).map_err(failed)
+    }
+
+    async fn sign(&self, message: &str) -> Result<Vec<u8>, Fault> {
+        let keys = KeySet::parse_private(&self.setting("SIGNING_KEYS")).map_err(failed)?;
+        let key = keys.keys.first().ok_or("no key")?;
+        tmcp_rs256::sign(key, message.as_bytes()).map_err(failed)
+    }
+
+    fn now(&self) -> i64 {
+        #[allow(clippy::disallowed_methods, reason = "there is no port here")]
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or_default()
+    }
+
+    fn random(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        // Without randomness there is no benchmark: two tokens would be the same, and the next insertion fails.
+        let _ = getrandom::getrandom(&mut bytes);
+        bytes
+    }
+
+    fn setting(&self, name: &str) -> String {
+        variables::get(&name.to_lowercase()).unwrap_or_default()
+    }
+
+    fn later(&self, work: impl Future<Output = ()> + 'static) {
+        self.0.later.borrow_mut().push(Box::pin(work));
+    }
+}
+
+#[http_component]
+async fn handle(request: Request) -> anyhow::Result<impl IntoResponse> {
+    let database = Connection::open_default()?;
+    let calls = OnSpin(Rc::new(Inside { database, later: RefCell::new(Vec::new()) }));
+    let bearer = request.header("authorization").and_then(|value| value.as_str()).unwrap_or_default();
+    let bearer = bearer.strip_prefix("Bearer ").unwrap_or_default();
+    let body = std::str::from_utf8(request.body()).unwrap_or_default();
+    let asked = Asked { method: &request.method().to_string(), path: request.path(), bearer, body };
+    let (status, body) = flow::answer(&calls, &asked).await.map_err(anyhow::Error::msg)?;
+    let counted = serde_json::json!([{"kind": "request", "labels": "[\"floor\"]", "count": 1, "amount": 1}]).to_string();
+    calls.query(COUNT, vec![Value::from(counted)]).await.map_err(anyhow::Error::msg)?;
+    let later = std::mem::take(&mut *calls.0.later.borrow_mut());
+    for work in later {
+        work.await;
+    }
+    Ok(Response::builder().status(status).header("content-type", "application/json").body(body).build())
+}
