@@ -74,6 +74,7 @@ const miniflare = new Miniflare(
 		host: "127.0.0.1",
 		port: 0,
 		cf: false,
+		...(process.env.INSPECTOR_PORT ? { inspectorPort: Number(process.env.INSPECTOR_PORT) } : {}),
 		logRequests: false,
 		// The Workers' own lines of log cost what they cost in workerd; here only what went wrong is kept.
 		handleStructuredLogs: ({ level, message }) => {

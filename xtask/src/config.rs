@@ -52,6 +52,7 @@ pub const SETTINGS: &[Setting] = &[
     secret("STORAGE_KEYS", &["storage"], Form::Object),
     secret("OPERATOR_TOKEN", &["ops"], Form::Text),
     plain("METRICS_SAMPLE", ALL, Form::Optional),
+    plain("LOG", ALL, Form::Optional),
     plain("ACCESS_TOKEN_SECONDS", &["auth"], Form::Optional),
     plain("INLINE_BYTES", &["storage"], Form::Optional),
     plain("QUOTA_BYTES", &["storage"], Form::Optional),

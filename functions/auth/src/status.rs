@@ -3,7 +3,7 @@
 use crate::{mint, sql};
 use serde_json::json;
 use std::collections::BTreeMap;
-use tmcp_http::status::{Check, Status};
+use tmcp_http::status::{Check, Question, Status};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Entities, Platform, Signer, Sql, stmt};
 
@@ -25,9 +25,10 @@ async fn signs<P: Platform>(call: &Call<P>) -> Result<(), Failure> {
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let question: Question = call.json()?;
     let database = call.platform.sql().query(stmt!(sql::PROBE)).await.map_err(Failure::from);
     let checks = vec![Check::of("database", database), Check::of("signing_keys", signs(&call).await)];
-    let effects = call.platform.entities().waiting().await.unwrap_or_default();
+    let effects = if question.counts { call.platform.entities().waiting().await.unwrap_or_default() } else { None };
     let waiting: BTreeMap<String, i64> = effects.map(|count| ("entity_effects".to_owned(), count)).into_iter().collect();
     Reply::json(&json!(Status { checks, waiting }))
 }

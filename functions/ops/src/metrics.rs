@@ -14,7 +14,7 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let counters = metrics::read(&call.platform).await?;
-    let functions = status::of_all(&call).await;
+    let functions = status::of_all(&call, true).await;
     Ok(Reply::text(CONTENT_TYPE, page(&counters, &functions)))
 }
 
@@ -56,6 +56,7 @@ struct Durations {
 
 /// Thousandths, exactly: a metric that grows for ever outgrows a short float.
 fn seconds(ms: i64) -> String {
+    let ms = ms.max(0);
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 

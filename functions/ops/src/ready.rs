@@ -10,6 +10,7 @@
 use crate::status;
 use http::StatusCode;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use tmcp_http::status::Check;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::migrations::MIGRATIONS;
@@ -22,13 +23,17 @@ const PROBE: &str = "SELECT count FROM metrics WHERE kind = ''";
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let schema = call.platform.sql().query(stmt!(PROBE)).await.map_err(Failure::from);
     let mut all = vec![("ops", vec![Check::of("schema", schema)])];
-    all.extend(status::of_all(&call).await.into_iter().map(|(function, status)| (function, status.checks)));
+    all.extend(status::of_all(&call, false).await.into_iter().map(|(function, status)| (function, status.checks)));
     let shown: Value = all
         .iter()
         .map(|(function, checks)| {
-            // Only the names: the address of a database is nobody's business.
-            let checks: Value = checks.iter().map(|check| (check.name.clone(), json!(check.problem.is_none()))).collect();
-            ((*function).to_owned(), checks)
+            // Neither the address of a database nor the list of a closed federation is everybody's business.
+            let mut shown = BTreeMap::new();
+            for check in checks {
+                let name = check.name.split_once(' ').map_or(check.name.as_str(), |(kind, _)| kind);
+                *shown.entry(name.to_owned()).or_insert(true) &= check.problem.is_none();
+            }
+            ((*function).to_owned(), json!(shown))
         })
         .collect();
     let problems: Vec<String> = all

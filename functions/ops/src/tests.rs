@@ -70,10 +70,10 @@ async fn ready_only_when_everything_is_and_without_saying_why_not() {
     let answer = client.json("GET", "/ops/ready", "", Json::Null).await;
     let expected = json!({
         "ops": {"schema": true}, "auth": {"database": true},
-        "identity": {"homeserver h.example": false}, "storage": {"function": false},
+        "identity": {"homeserver": false}, "storage": {"function": false},
     });
     assert_eq!((answer.status, &answer.body["checks"]), (503, &expected));
-    assert!(!answer.body.to_string().contains("postgres"), "{answer:?}");
+    assert!(!answer.text.contains("postgres") && !answer.text.contains("h.example"), "{answer:?}");
 }
 
 #[tokio::test]

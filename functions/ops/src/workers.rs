@@ -4,15 +4,15 @@ use crate::run_scheduled;
 use tmcp_http::group::Service;
 use tmcp_ports::{Log, Platform};
 use tmcp_workers::WorkersPlatform;
-use worker::{Context, Env, HttpRequest, ScheduleContext, ScheduledEvent, event};
+use worker::{Context, Env, Request, ScheduleContext, ScheduledEvent, event};
 
 thread_local! {
     static SERVICE: Service<WorkersPlatform> = crate::routes().build();
 }
 
 #[event(fetch)]
-async fn fetch(request: HttpRequest, env: Env, context: Context) -> worker::Result<http::Response<axum::body::Body>> {
-    Ok(tmcp_workers::serve(SERVICE.with(Clone::clone), request, &env, context).await)
+async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<worker::Response> {
+    tmcp_workers::serve(SERVICE.with(Clone::clone), request, &env, context).await
 }
 
 #[event(scheduled)]

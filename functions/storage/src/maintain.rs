@@ -68,8 +68,12 @@ async fn expire<P: Platform>(platform: &P) -> Result<usize, Failure> {
     let namespaces: Vec<NamespaceRow> = platform.sql().rows(stmt!(sql::EXPIRED, now, PORTION)).await?;
     for NamespaceRow { uid, app } in &namespaces {
         let (uid, app) = (uid.as_str(), app.as_str());
-        let statements =
-            vec![stmt!(sql::EXPIRE, uid, app, now), stmt!(sql::ACCOUNT, uid, app, now, 1, false, limits.bytes, limits.keys)];
+        let statements = vec![
+            stmt!(sql::EXPIRE, uid, app, now),
+            stmt!(sql::MARK_SURPLUS, uid, app, sql::MAX_TOMBSTONES),
+            stmt!(sql::DROP_SURPLUS, uid, app),
+            stmt!(sql::ACCOUNT, uid, app, now, 1, false, limits.bytes, limits.keys),
+        ];
         platform.sql().batch(statements).await?;
     }
     Ok(namespaces.len())
@@ -148,7 +152,7 @@ async fn reseal_one<P: Platform>(platform: &P, row: Row) -> Result<(), Failure> 
     let announced = json!([{"blob": new.blob, "chunks": new.chunk_count(), "key": entry.key}]).to_string();
     if !new.chunks.is_empty() {
         let (uid, app) = (namespace.uid.as_str(), namespace.app.as_str());
-        platform.sql().query(stmt!(sql::INTEND, now, announced.as_str(), uid, app, 0, false, 0)).await?;
+        platform.sql().query(stmt!(sql::INTEND, now, announced.as_str(), uid, app, false, 0)).await?;
         write::store_chunks(platform, &sealed).await?;
     }
     let (uid, app, old) = (namespace.uid.as_str(), namespace.app.as_str(), entry.blob.as_deref());

@@ -8,11 +8,11 @@ use tmcp_protocol::Millis;
 /// Writes the items: the last write wins by client timestamp, an item without one always does. An item whose intent was swept is
 /// left out, since its blob may be gone. Deletions become tombstones: without a timestamp only of a key that is there, with one always,
 /// so that another device's older write loses even where this one's never arrived. Returns the rows that it wrote. Triggers keep usage,
-/// intents and garbage, and make the usage row; a namespace begins at the present millisecond, so that a cursor from before an erasure
-/// is older than everything in it.
+/// intents and garbage, and make the usage row; a namespace begins at the present millisecond times 1024, so that a cursor from before an
+/// erasure is older than everything in it.
 pub const WRITE: &str = "INSERT INTO storage_entries (uid, app, key, seq, version, client_ts, size, blob, chunks, key_id, body, \
     content_type, created_at, updated_at, expires_at, deleted_at) \
-    SELECT ?1, ?2, j.value ->> 'key', COALESCE(u.seq, ?3) + 1 + j.key, COALESCE(e.version, 0) + 1, \
+    SELECT ?1, ?2, j.value ->> 'key', COALESCE(u.seq, ?3 * 1024) + 1 + j.key, COALESCE(e.version, 0) + 1, \
     CASE WHEN j.value ->> 'client_ts' IS NULL THEN MAX(?3, COALESCE(e.client_ts + 1, 0)) ELSE j.value ->> 'client_ts' END, \
     j.value ->> 'size', j.value ->> 'blob', j.value ->> 'chunks', j.value ->> 'key_id', j.value ->> 'body', \
     j.value ->> 'content_type', \
@@ -71,22 +71,25 @@ pub const CHANGES: &str = "SELECT key, seq, client_ts, size, blob, chunks, key_i
     expires_at, deleted_at FROM storage_entries WHERE uid = ?1 AND app = ?2 AND seq >= ?3 AND (seq > ?3 OR key > ?4) \
     ORDER BY seq, key LIMIT ?5";
 
-/// Announces blobs that are about to be written. With `?6` set, not when the namespace is so full that the batch must fail: `?5` is
-/// what the batch brings, `?7` the quota. The batch itself decides; this only keeps hopeless bytes out of KV.
+/// Announces blobs that are about to be written. With `?5` set, not when the namespace is so full that the batch must fail: what its
+/// items add that do not lose against a newer write, and `?6`, the quota. The batch itself decides; this only keeps hopeless bytes out
+/// of KV.
 pub const INTEND: &str = "INSERT INTO storage_intents (blob, chunks, created_at) \
-    SELECT j.value ->> 'blob', j.value ->> 'chunks', ?1 FROM json_each(?2) j WHERE j.value ->> 'chunks' > 0 AND (?6 = 0 OR \
-    COALESCE((SELECT u.total_bytes FROM storage_usage u WHERE u.uid = ?3 AND u.app = ?4), 0) + ?5 - \
+    SELECT j.value ->> 'blob', j.value ->> 'chunks', ?1 FROM json_each(?2) j WHERE j.value ->> 'chunks' > 0 AND (?5 = 0 OR \
+    COALESCE((SELECT u.total_bytes FROM storage_usage u WHERE u.uid = ?3 AND u.app = ?4), 0) - \
     (SELECT COALESCE(SUM(e.size), 0) FROM storage_entries e INDEXED BY storage_entries_expiring WHERE e.uid = ?3 AND e.app = ?4 \
-    AND e.deleted_at IS NULL AND e.expires_at <= ?1) - \
-    (SELECT COALESCE(SUM(e.size), 0) FROM json_each(?2) k CROSS JOIN storage_entries e ON e.uid = ?3 AND e.app = ?4 \
-    AND e.key = k.value ->> 'key' AND e.deleted_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > ?1)) <= ?7) RETURNING blob";
+    AND e.deleted_at IS NULL AND e.expires_at <= ?1) + \
+    (SELECT COALESCE(SUM((k.value ->> 'size') - CASE WHEN e.deleted_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > ?1) \
+    THEN COALESCE(e.size, 0) ELSE 0 END), 0) FROM json_each(?2) k LEFT JOIN storage_entries e ON e.uid = ?3 AND e.app = ?4 \
+    AND e.key = k.value ->> 'key' WHERE e.key IS NULL OR k.value ->> 'client_ts' IS NULL OR k.value ->> 'client_ts' >= e.client_ts) \
+    <= ?6) RETURNING blob";
 
 /// How many tombstones a namespace keeps, about.
 pub const MAX_TOMBSTONES: i64 = 2_000;
-/// Every 128 changes or so: marks the tombstones beyond the most recent `?4` as gone.
+/// Marks the tombstones beyond the most recent `?3` as gone.
 pub const MARK_SURPLUS: &str = "UPDATE storage_usage SET purged_seq = MAX(purged_seq, COALESCE((SELECT e.seq FROM storage_entries e \
     INDEXED BY storage_entries_deletions WHERE e.uid = ?1 AND e.app = ?2 AND e.deleted_at IS NOT NULL \
-    ORDER BY e.seq DESC LIMIT 1 OFFSET ?4), 0)) WHERE uid = ?1 AND app = ?2 AND seq % 128 < ?3";
+    ORDER BY e.seq DESC LIMIT 1 OFFSET ?3), 0)) WHERE uid = ?1 AND app = ?2";
 /// Removes tombstones that are marked as gone.
 pub const DROP_SURPLUS: &str = "DELETE FROM storage_entries INDEXED BY storage_entries_deletions WHERE uid = ?1 AND app = ?2 \
     AND deleted_at IS NOT NULL AND seq <= (SELECT u.purged_seq FROM storage_usage u WHERE u.uid = ?1 AND u.app = ?2)";
@@ -143,9 +146,11 @@ pub const ERASE: &str = "DELETE FROM storage_entries WHERE uid = ?1 AND (?2 IS N
 /// Removes the usage rows of a user, or of a user and app.
 pub const ERASE_USAGE: &str = "DELETE FROM storage_usage WHERE uid = ?1 AND (?2 IS NULL OR app = ?2)";
 
-/// How much waits to be swept.
-pub const QUEUES: &str = "SELECT 'storage_intents' AS queue, COUNT(*) AS waiting FROM storage_intents \
-    UNION ALL SELECT 'storage_garbage', COUNT(*) FROM storage_garbage";
+/// How much waits to be swept; what is more than 10,000 is not counted to its end.
+pub const QUEUES: &str = "SELECT 'storage_intents' AS queue, COUNT(*) AS waiting FROM (SELECT 1 FROM storage_intents LIMIT 10001) \
+    UNION ALL SELECT 'storage_garbage', COUNT(*) FROM (SELECT 1 FROM storage_garbage LIMIT 10001)";
+/// Answers when the database does, and has its tables.
+pub const PROBE: &str = "SELECT uid FROM storage_usage WHERE uid = ''";
 
 /// How many records wait.
 #[derive(Debug, Clone, Deserialize)]

@@ -183,9 +183,8 @@ pub async fn apply<P: Platform>(
     let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
     let payload = json(&items)?;
     if !large.is_empty() {
-        let bytes: i64 = items.iter().map(|item| item.size).sum();
         let enforced = quota == Quota::Enforced;
-        let intend = stmt!(sql::INTEND, now, payload.as_str(), uid, app, bytes, enforced, limits.bytes);
+        let intend = stmt!(sql::INTEND, now, payload.as_str(), uid, app, enforced, limits.bytes);
         if platform.sql().query(intend).await?.is_empty() {
             return Err(over_quota(usage(platform, namespace).await?, limits));
         }
@@ -193,8 +192,11 @@ pub async fn apply<P: Platform>(
         collect_later(platform, items.len());
     }
     let mut statements = vec![stmt!(sql::WRITE, uid, app, now, payload.as_str())];
-    if changes.iter().any(|change| change.value.is_none()) {
-        statements.push(stmt!(sql::MARK_SURPLUS, uid, app, count, sql::MAX_TOMBSTONES));
+    // Tombstones beyond the most recent ones go once in 128 deletions or so, whoever's turn it is.
+    let deletions = changes.iter().filter(|change| change.value.is_none()).count();
+    let [draw] = platform.random().bytes();
+    if usize::from(draw) < deletions * 2 {
+        statements.push(stmt!(sql::MARK_SURPLUS, uid, app, sql::MAX_TOMBSTONES));
         statements.push(stmt!(sql::DROP_SURPLUS, uid, app));
     }
     statements.push(stmt!(sql::ACCOUNT, uid, app, now, count, quota == Quota::Enforced, limits.bytes, limits.keys));

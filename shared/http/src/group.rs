@@ -246,8 +246,10 @@ pub async fn serve<P: Platform>(service: &Service<P>, platform: P, mut request: 
     let trace = Trace::take_up(text(request.headers(), "traceparent"), platform.random());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let notes = Notebook::default();
+    let (mut log_requests, mut sample) = (true, 1);
     let mut response = match Settings::of(&platform) {
         Ok(settings) => {
+            (log_requests, sample) = (settings.log_requests, settings.metrics_sample);
             let around = Around {
                 platform: platform.clone(),
                 settings,
@@ -267,13 +269,17 @@ pub async fn serve<P: Platform>(service: &Service<P>, platform: P, mut request: 
     };
     let notes = notes.read();
     finish(&mut response, &notes, &id, began);
-    let ms = platform.clock().now().0 - began.0;
+    // A clock that was set back in between tells nothing.
+    let ms = (platform.clock().now().0 - began.0).max(0);
     let (uid, app) = &notes.names;
     let status = response.status().as_u16();
     // The pattern, not the path: a storage key is the user's own.
     let route = notes.route.unwrap_or(if path.starts_with("/internal/") { "internal" } else { "none" });
     let (function, conflicts) = (service.function.as_str(), platform.entities().conflicts());
-    metrics::count(&platform, &Answered { function, route, method: &method, status, ms, code: notes.code, conflicts });
+    metrics::count(&platform, sample, &Answered { function, route, method: &method, status, ms, code: notes.code, conflicts });
+    if !log_requests && status < 500 {
+        return response;
+    }
     let line = serde_json::json!({
         "at": began.rfc3339(),
         "level": if status >= 500 { "error" } else { "info" },

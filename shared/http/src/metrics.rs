@@ -6,14 +6,14 @@
 //! ```
 //!
 //! On Workers an isolate counts in memory and writes a few times a minute; what it counted in the last seconds before it dies is lost.
-//! On Spin a request is an instance of its own and writes what it counted, after its response; `METRICS_SAMPLE=n` lets one of n do it,
-//! counted n times. A counter that cannot be written is lost: counting keeps no request waiting and fails none.
+//! On Spin a request is an instance of its own and writes what it counted, after its response. `METRICS_SAMPLE=n` counts one of n
+//! requests, n times. A counter that cannot be written is lost: counting keeps no request waiting and fails none.
 
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tmcp_ports::{Clock, Config, Memo, Platform, Random, Sql, SqlError, Tasks, stmt};
+use tmcp_ports::{Clock, Memo, Platform, Random, Sql, SqlError, Tasks, stmt};
 use tmcp_protocol::Millis;
 
 /// Upper ends of the duration classes, in milliseconds; what takes longer is in the class without an end.
@@ -24,6 +24,9 @@ const ADD: &str = "INSERT INTO metrics (kind, labels, count, amount) \
     SELECT j.value ->> 'kind', j.value ->> 'labels', j.value ->> 'count', j.value ->> 'amount' FROM json_each(?1) j WHERE true \
     ON CONFLICT (kind, labels) DO UPDATE SET count = count + excluded.count, amount = amount + excluded.amount";
 const READ: &str = "SELECT kind, labels, count, amount FROM metrics ORDER BY kind, labels";
+
+/// A writer that has not come by then was stopped with its request.
+const GIVEN_UP_MS: i64 = 30_000;
 
 /// Where an isolate keeps its tally.
 const MEMO: &str = "metrics";
@@ -55,7 +58,8 @@ pub struct Counter {
 #[derive(Default)]
 struct Tally {
     counts: BTreeMap<(&'static str, String), (i64, i64)>,
-    leaving: bool,
+    /// Since when somebody is about to write what has gathered.
+    leaving: Option<Millis>,
 }
 
 impl Tally {
@@ -66,7 +70,7 @@ impl Tally {
     }
 
     fn take(&mut self) -> Option<String> {
-        self.leaving = false;
+        self.leaving = None;
         let counts = std::mem::take(&mut self.counts);
         let rows: Vec<_> = counts
             .into_iter()
@@ -96,8 +100,7 @@ fn class(ms: i64) -> String {
 }
 
 /// How many requests one stands for; 0 where this one is not counted. Faults always are.
-fn weight(platform: &impl Platform, status: u16) -> i64 {
-    let sample = platform.config().get("METRICS_SAMPLE").and_then(|value| value.expose().parse::<u32>().ok()).unwrap_or(1);
+fn weight(platform: &impl Platform, sample: u32, status: u16) -> i64 {
     if sample <= 1 || status >= 500 {
         return 1;
     }
@@ -106,8 +109,8 @@ fn weight(platform: &impl Platform, status: u16) -> i64 {
 }
 
 /// Counts a request.
-pub(crate) fn count<P: Platform>(platform: &P, answered: &Answered<'_>) {
-    let weight = weight(platform, answered.status);
+pub(crate) fn count<P: Platform>(platform: &P, sample: u32, answered: &Answered<'_>) {
+    let weight = weight(platform, sample, answered.status);
     if weight == 0 {
         return;
     }
@@ -127,9 +130,10 @@ pub(crate) fn count<P: Platform>(platform: &P, answered: &Answered<'_>) {
     if answered.conflicts > 0 {
         counts.add("conflict", &json!([function]), weight.saturating_mul(i64::try_from(answered.conflicts).unwrap_or(1)), 0);
     }
-    if std::mem::replace(&mut counts.leaving, true) {
+    if counts.leaving.is_some_and(|since| now.0.saturating_sub(since.0) < GIVEN_UP_MS) {
         return;
     }
+    counts.leaving = Some(now);
     drop(counts);
     let later = platform.clone();
     platform.tasks().gather(async move {
@@ -161,9 +165,9 @@ mod tests {
         let mut tally = Tally::default();
         tally.add("request", &json!(["storage", "GET"]), 1, 7);
         tally.add("request", &json!(["storage", "GET"]), 2, 3);
-        tally.leaving = true;
+        tally.leaving = Some(Millis(1));
         let taken: serde_json::Value = serde_json::from_str(&tally.take().unwrap()).unwrap();
         assert_eq!(taken, json!([{"kind": "request", "labels": "[\"storage\",\"GET\"]", "count": 3, "amount": 10}]));
-        assert!(tally.take().is_none() && !tally.leaving);
+        assert!(tally.take().is_none() && tally.leaving.is_none());
     }
 }

@@ -39,6 +39,22 @@ pub struct Settings {
     pub service_key: Secret,
     /// Rate limits in force.
     pub limits: Limits,
+    /// Whether every request leaves a line in the log, not only those that fail by our fault.
+    pub log_requests: bool,
+    /// One of so many requests is counted, so many times.
+    pub metrics_sample: u32,
+}
+
+fn metrics_sample(text: &str) -> Result<u32, &'static str> {
+    text.parse().ok().filter(|n| (1..=10_000).contains(n)).ok_or("must be a whole number from 1 to 10000")
+}
+
+fn log_requests(config: &impl Config) -> Result<bool, InvalidSetting> {
+    match config.get("LOG").as_ref().map(Secret::expose) {
+        None | Some("requests") => Ok(true),
+        Some("errors") => Ok(false),
+        Some(_) => Err(InvalidSetting { name: "LOG", problem: "must be `requests` or `errors`".to_owned() }),
+    }
 }
 
 fn issuer(text: &str) -> Result<String, String> {
@@ -75,6 +91,9 @@ impl Settings {
             jwks: require(config, "JWKS", KeySet::parse_public)?,
             service_key: require(config, "SERVICE_KEY", service_key)?,
             limits: Limits::parse(optional("LIMITS", "{}").expose()).map_err(|e| wrong("LIMITS")(e.to_string()))?,
+            log_requests: log_requests(config)?,
+            metrics_sample: metrics_sample(optional("METRICS_SAMPLE", "1").expose())
+                .map_err(|problem| wrong("METRICS_SAMPLE")(problem.to_owned()))?,
         })
     }
 
@@ -119,6 +138,8 @@ mod tests {
             ("ISSUER", "tmcp.example", "must be an origin"),
             ("JWKS", "{\"keys\":[]}", "the key set is empty"),
             ("SERVICE_KEY", "short-secret", "must be base64"),
+            ("METRICS_SAMPLE", "0", "must be a whole number"),
+            ("LOG", "everything", "must be `requests`"),
             ("LIMITS", "{\"nope\":{}}", "there is no limit class"),
         ];
         for (name, value, problem) in cases {

@@ -22,6 +22,13 @@ impl Check {
     }
 }
 
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Whether to count what waits, which costs: for the operator alone.
+    pub counts: bool,
+}
+
 /// A function's state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {

@@ -35,6 +35,8 @@ mod tests {
                 assert_eq!(statement.contains(';'), trigger, "{statement}");
                 assert_eq!(statement.ends_with(" END"), trigger, "{statement}");
                 assert!(!statement.contains("--"), "{statement}");
+                // D1's own splitter of files stumbles over these in a trigger.
+                assert!(!trigger || !["CASE", "begin", "\n", "\r"].iter().any(|bad| statement.contains(bad)), "{statement}");
             }
         }
     }

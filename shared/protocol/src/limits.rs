@@ -49,6 +49,8 @@ macro_rules! classes {
 classes! {
     /// By source address: every request that carries no token of ours.
     Address = "address", 600 per 60 s, burst 200;
+    /// By source address: whether everything answers, which asks a lot of all.
+    Status = "status", 60 per 60 s, burst 20;
     /// By source address: sign-ins, before any homeserver is asked.
     SignIn = "sign_in", 20 per 60 s, burst 10;
     /// Token exchange and the other grants that begin a session.

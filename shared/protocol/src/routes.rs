@@ -182,7 +182,7 @@ routes! {
     STORAGE_DELETE: Delete "/api/v1/storage/{key}", Storage, TEP, [StorageWrite], Storage, Body::None, Tmcp, "Delete a value";
 
     HEALTH: Get "/ops/health", Ops, Access::Public, [], None, Body::None, Tmcp, "Whether the process answers";
-    READY: Get "/ops/ready", Ops, Access::Public, [], Address, Body::None, Tmcp, "Whether the parts it depends on answer";
+    READY: Get "/ops/ready", Ops, Access::Public, [], Status, Body::None, Tmcp, "Whether the parts it depends on answer";
     METRICS: Get "/ops/metrics", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Counters and gauges for Prometheus";
     MIGRATE: Post "/ops/migrate", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Apply migrations (Spin; on Workers wrangler does)";
     MAINTENANCE: Post "/ops/maintenance", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Run periodic work of every function";

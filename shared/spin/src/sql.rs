@@ -11,17 +11,27 @@ use tmcp_ports::{Row, Sql, SqlError, Statement, Value};
 
 /// SQLite by Spin.
 #[derive(Default)]
-pub struct SqliteSql(Mutex<Option<Arc<Open>>>);
+pub struct SqliteSql(Slot);
 
 /// One connection.
 pub(crate) struct Open(Connection);
 
-/// The request's connection.
-struct Shared(Arc<Open>);
+type Slot = Arc<Mutex<Option<Arc<Open>>>>;
+
+/// The request's connection. One on which something else failed than a constraint or a lock is given up: it may be stale, or hold a
+/// transaction that would not end.
+struct Shared {
+    open: Arc<Open>,
+    slot: Slot,
+}
 
 impl rows::Connection for Shared {
     fn execute(&self, sql: &str, args: &[Value]) -> Result<Vec<Row>, SqlError> {
-        self.0.execute(sql, args)
+        let outcome = self.open.execute(sql, args);
+        if matches!(outcome, Err(SqlError::Unavailable(_))) || (outcome.is_err() && sql == "ROLLBACK") {
+            *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        outcome
     }
 }
 
@@ -71,7 +81,7 @@ impl SqliteSql {
                 slot.insert(Arc::new(Open(connection))).clone()
             }
         };
-        Ok(Box::new(Shared(open)))
+        Ok(Box::new(Shared { open, slot: self.0.clone() }))
     }
 }
 

@@ -72,6 +72,11 @@ impl TestPlatform {
         lock(&self.0.config.0).insert(name.to_owned(), value.to_owned());
     }
 
+    /// From now on the memory remembers, as on Workers.
+    pub fn remember(&self) {
+        self.0.memo.on.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Puts the clock to `ms` since 1970.
     pub fn set_now(&self, ms: i64) {
         self.0.clock.0.store(ms, Ordering::SeqCst);

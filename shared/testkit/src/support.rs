@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tmcp_ports::{Clock, Config, Log, Memo, Random, Tasks};
 use tmcp_protocol::{Millis, Secret};
@@ -54,7 +54,7 @@ type Remembered = (Box<dyn Any + Send + Sync>, Millis);
 /// Memory that remembers when switched on, and nothing otherwise, as on Spin.
 #[derive(Clone, Default)]
 pub struct MapMemo {
-    pub(crate) on: bool,
+    pub(crate) on: Arc<AtomicBool>,
     map: Arc<Mutex<HashMap<String, Remembered>>>,
 }
 
@@ -66,7 +66,7 @@ impl Memo for MapMemo {
     }
 
     fn put<T: Any + Clone + Send + Sync>(&self, key: &str, value: T, until: Millis) {
-        if self.on {
+        if self.on.load(Ordering::Relaxed) {
             lock(&self.map).insert(key.to_owned(), (Box::new(value), until));
         }
     }

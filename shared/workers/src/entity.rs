@@ -6,6 +6,8 @@
 //! The class is made by [`entity_class!`](crate::entity_class) in its owner's `workers.rs`; other Workers bind it by `script_name`.
 
 use crate::WorkersPlatform;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, Ref, RefCell};
@@ -16,7 +18,7 @@ use tmcp_protocol::Millis;
 use worker::js_sys::Date;
 use worker::send::SendFuture;
 use worker::wasm_bindgen::JsValue;
-use worker::{Env, Method, Request, RequestInit, Response, ScheduledTime, SqlStorageValue, State};
+use worker::{Env, Headers, Method, Request, RequestInit, Response, ScheduledTime, SqlStorageValue, State};
 
 /// Entities behind their namespaces; the binding is the kind's name in upper case.
 pub struct WorkersEntities(Env);
@@ -40,15 +42,50 @@ fn failed(error: impl std::fmt::Display) -> EntityError {
 
 async fn ask<R: DeserializeOwned>(env: &Env, kind: &str, id: &str, body: String) -> Result<R, EntityError> {
     let stub = env.durable_object(&kind.to_uppercase()).and_then(|namespace| namespace.get_by_name(id)).map_err(failed)?;
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(JsValue::from_str(&body)));
-    let request = Request::new_with_init("https://entity/", &init).map_err(failed)?;
-    let mut response = stub.fetch_with_request(request).await.map_err(failed)?;
-    let text = response.text().await.map_err(failed)?;
+    let mut response = if body.len() <= SMALL {
+        stub.fetch_with_str(&format!("{URL}{}", URL_SAFE_NO_PAD.encode(&body))).await.map_err(failed)?
+    } else {
+        let mut init = RequestInit::new();
+        init.with_method(Method::Post).with_body(Some(JsValue::from_str(&body)));
+        stub.fetch_with_request(Request::new_with_init(URL, &init).map_err(failed)?).await.map_err(failed)?
+    };
+    let reply = response.headers().get(REPLY).map_err(failed)?;
+    let text = match reply {
+        Some(reply) => reply,
+        None => response.text().await.map_err(failed)?,
+    };
     if response.status_code() != 200 {
         return Err(EntityError::Unavailable(text));
     }
     serde_json::from_str(&text).map_err(failed)
+}
+
+/// Where an object is asked; a small command is the rest of the path, in base64.
+const URL: &str = "https://entity/";
+/// The header of a small reply.
+const REPLY: &str = "x-reply";
+/// Up to so many bytes a command travels in the URL and a reply in a header: a body is a stream, and reading it costs as much again as
+/// the call.
+const SMALL: usize = 2048;
+
+/// The question of a request: in its URL, or in its body.
+async fn question<C: DeserializeOwned>(mut request: Request) -> worker::Result<Question<C>> {
+    let url = request.inner().url();
+    let body = match url.strip_prefix(URL).unwrap_or_default() {
+        "" => request.text().await?.into_bytes(),
+        encoded => URL_SAFE_NO_PAD.decode(encoded).map_err(|error| worker::Error::RustError(error.to_string()))?,
+    };
+    Ok(serde_json::from_slice(&body)?)
+}
+
+fn answer(reply: &impl Serialize) -> worker::Result<Response> {
+    let text = serde_json::to_string(reply)?;
+    if text.len() > SMALL || !text.is_ascii() {
+        return Response::ok(text);
+    }
+    let headers = Headers::new();
+    headers.set(REPLY, &text)?;
+    Ok(Response::empty()?.with_headers(headers))
 }
 
 impl Entities for WorkersEntities {
@@ -120,9 +157,8 @@ impl<E: EntityKind> EntityHost<E> {
     }
 
     /// For the class' `fetch`: one command. Effects run after the response, or by alarm.
-    pub async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let text = request.text().await?;
-        let question: Question<E::Command> = serde_json::from_str(&text)?;
+    pub async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        let question: Question<E::Command> = question(request).await?;
         let platform = WorkersPlatform::of_entity(&self.0.env);
         // What the alarm is set to is asked for before the decision: between storing it and setting the alarm nothing is awaited,
         // so that both are written together.
@@ -139,7 +175,7 @@ impl<E: EntityKind> EntityHost<E> {
             });
         }
         match reply {
-            Some(reply) => Response::from_json(&reply),
+            Some(reply) => answer(&reply),
             None => Response::error("a command without an answer", 500),
         }
     }
@@ -252,17 +288,31 @@ impl<E: EntityKind> Inside<E> {
         id: &str,
         command: Option<E::Command>,
     ) -> worker::Result<(Option<E::Reply>, bool)> {
+        self.decide_without(platform, id, command, None)
+    }
+
+    /// The same, and forgets an effect that was done: stored as one.
+    fn decide_without(
+        self: &Rc<Self>,
+        platform: &WorkersPlatform,
+        id: &str,
+        command: Option<E::Command>,
+        done: Option<&EffectId>,
+    ) -> worker::Result<(Option<E::Reply>, bool)> {
         let context = Context { now: platform.clock().now(), random: platform.random().bytes() };
         let body = self.load()?.clone().unwrap_or_else(|| Body { id: id.to_owned(), entity: None, effects: Vec::new() });
         let Body { id, entity, mut effects } = body;
-        let step = entity::step::<E>(entity, command, context);
+        effects.retain(|effect| !done.is_some_and(|done| is_it(effect, done)));
+        let step = entity::step::<E>(entity.clone(), command, context);
         for NewEffect { version, n, effect } in step.effects {
             let body = serde_json::to_string(&effect)?;
             effects.push(Waiting { version, n, body, attempts: 0, due_at: context.now.0 });
         }
         let waiting = !effects.is_empty();
         match step.change {
+            Change::Nothing if done.is_some() => self.store(Body { id, entity, effects })?,
             Change::Nothing => {}
+            Change::Soon(after) if done.is_some() => self.store(Body { id, entity: Some(after), effects })?,
             Change::Soon(after) => self.store_soon(Body { id, entity: Some(after), effects }, platform),
             Change::Put(after) => self.store(Body { id, entity: Some(after), effects })?,
             Change::Remove => self.store(Body { id, entity: None, effects })?,
@@ -355,10 +405,10 @@ impl<E: EntityKind> Inside<E> {
     /// none; and once even if it was done twice.
     fn finish(self: &Rc<Self>, platform: &WorkersPlatform, id: &EffectId, command: Option<E::Command>) -> worker::Result<()> {
         let first = self.load()?.as_ref().is_some_and(|body| body.effects.iter().any(|effect| is_it(effect, id)));
-        if let Some(command) = command.filter(|_| first) {
-            self.decide(platform, &id.entity, Some(command))?;
+        match command.filter(|_| first) {
+            Some(command) => self.decide_without(platform, &id.entity, Some(command), Some(id)).map(|_| ()),
+            None => self.change_effects(|effects| effects.retain(|effect| !is_it(effect, id))),
         }
-        self.change_effects(|effects| effects.retain(|effect| !is_it(effect, id)))
     }
 
     fn change_effects(&self, change: impl FnOnce(&mut Vec<Waiting>)) -> worker::Result<()> {

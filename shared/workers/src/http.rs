@@ -6,22 +6,70 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
+use futures_util::stream::once;
 use std::pin::pin;
 use std::time::Duration;
 use tmcp_http::Address;
 use tmcp_http::group::Service;
 use tmcp_ports::guard::{check_untrusted, host_of};
 use tmcp_ports::{Config, HttpClient, HttpError, OutboundRequest, OutboundResponse, Trust};
+use worker::js_sys;
 use worker::send::SendFuture;
 use worker::wasm_bindgen::JsValue;
-use worker::{AbortController, Context, Delay, Env, Fetch, Headers, HttpRequest, Method, Request, RequestInit, RequestRedirect};
+use worker::{AbortController, Context, Delay, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
 
 /// Answers a `fetch` event. The source address is what Cloudflare says it is; a client cannot set that header.
-pub async fn serve(service: Service<WorkersPlatform>, request: HttpRequest, env: &Env, context: Context) -> http::Response<Body> {
+pub async fn serve(
+    service: Service<WorkersPlatform>,
+    request: Request,
+    env: &Env,
+    context: Context,
+) -> worker::Result<worker::Response> {
+    let request = from_web(request)?;
     let address = request.headers().get("cf-connecting-ip").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let address = Address::parse(address);
     let platform = WorkersPlatform::of_event(env, context);
-    tmcp_http::serve(&service, platform, request.map(Body::new), address).await
+    let response = tmcp_http::serve(&service, platform, request, address).await;
+    to_web(response).await
+}
+
+/// A request of the platform, with its headers brought over as one text. A body that announced its length comes as a whole when it is
+/// asked for, after that length was judged; one that did not comes in chunks, so that it can be broken off.
+fn from_web(request: Request) -> worker::Result<http::Request<Body>> {
+    let wrong = |error: http::Error| worker::Error::RustError(error.to_string());
+    let inner = request.inner();
+    let headers = js_sys::JSON::stringify(&js_sys::Array::from(&inner.headers()))?;
+    let headers: Vec<(String, String)> = serde_json::from_str(&String::from(headers))?;
+    let mut builder = http::Request::builder().method(inner.method().as_str()).uri(inner.url());
+    for (name, value) in headers {
+        builder = builder.header(name, value);
+    }
+    let announced = inner.headers().has("content-length").unwrap_or(false);
+    let body = match inner.body() {
+        None => Body::empty(),
+        Some(_) if announced => Body::from_stream(once(SendFuture::new(whole(request)))),
+        Some(stream) => Body::new(worker::Body::new(stream)),
+    };
+    builder.body(body).map_err(wrong)
+}
+
+async fn whole(mut request: Request) -> worker::Result<Vec<u8>> {
+    request.bytes().await
+}
+
+/// The answer as the platform's own, with its whole body: a stream would cost a promise for each of its chunks. Headers go over as
+/// one text, since every call from wasm costs.
+async fn to_web(response: http::Response<Body>) -> worker::Result<worker::Response> {
+    let (parts, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|error| worker::Error::RustError(error.to_string()))?;
+    let headers: Vec<(&str, &str)> =
+        parts.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
+    let headers = js_sys::JSON::parse(&serde_json::to_string(&headers)?)?;
+    let init = web_sys::ResponseInit::new();
+    init.set_status(parts.status.as_u16());
+    init.set_headers(&web_sys::Headers::new_with_str_sequence_sequence(&headers)?.into());
+    let body = (!body.is_empty()).then(|| js_sys::Uint8Array::from(body.as_ref()));
+    Ok(web_sys::Response::new_with_opt_buffer_source_and_init(body.as_deref(), &init)?.into())
 }
 
 fn method(method: &http::Method) -> Method {

@@ -2,15 +2,15 @@
 
 use tmcp_http::group::Service;
 use tmcp_workers::WorkersPlatform;
-use worker::{Context, Env, HttpRequest, event};
+use worker::{Context, Env, Request, event};
 
 thread_local! {
     static SERVICE: Service<WorkersPlatform> = crate::routes().build();
 }
 
 #[event(fetch)]
-async fn fetch(request: HttpRequest, env: Env, context: Context) -> worker::Result<http::Response<axum::body::Body>> {
-    Ok(tmcp_workers::serve(SERVICE.with(Clone::clone), request, &env, context).await)
+async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<worker::Response> {
+    tmcp_workers::serve(SERVICE.with(Clone::clone), request, &env, context).await
 }
 
 use worker::wasm_bindgen;

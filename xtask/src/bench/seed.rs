@@ -23,6 +23,8 @@ use crate::up::{self, UpArgs};
 pub const LIMITS: &str = r#"{"scale":100000}"#;
 /// Tokens outlive the run.
 const TOKEN_LIFE: &str = "ACCESS_TOKEN_SECONDS=86400";
+/// A line of log for each request goes through Node here, on the server's core; the controls and peers write none either.
+const QUIET: &str = "LOG=errors";
 /// Keys that each person has beside those of the scenarios.
 pub const KEYS_EACH: usize = 62;
 
@@ -85,7 +87,7 @@ pub fn make(paths: &Paths, runtime: Runtime, progress: &Progress) -> Result<Seed
     for (name, value) in [("--data", data.display().to_string()), ("--up-file", up_file.display().to_string())] {
         arguments.extend([name.to_owned(), value]);
     }
-    for (name, value) in [("--limits", LIMITS), ("--set", TOKEN_LIFE)] {
+    for (name, value) in [("--limits", LIMITS), ("--set", TOKEN_LIFE), ("--set", QUIET)] {
         arguments.extend([name.to_owned(), value.to_owned()]);
     }
     let args = UpCommand::try_parse_from(arguments).context("up does not take its own arguments")?.args;

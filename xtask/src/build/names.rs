@@ -13,14 +13,14 @@ const CUSTOM: u8 = 0;
 pub fn strip(module: &[u8]) -> Result<Vec<u8>> {
     ensure!(module.starts_with(&HEADER), "not a WebAssembly module");
     let mut kept = HEADER.to_vec();
-    let mut rest = &module[HEADER.len()..];
+    let mut rest = module.get(HEADER.len()..).unwrap_or_default();
     while let Some((id, after)) = rest.split_first() {
         let (size, content) = number(after).context("a section without a size")?;
         ensure!(size <= content.len(), "a section is longer than the module");
         let (content, next) = content.split_at(size);
         let dropped = *id == CUSTOM && name_of(content).is_some_and(|name| name == b"name" || name == b"producers");
         if !dropped {
-            kept.extend_from_slice(&rest[..rest.len() - next.len()]);
+            kept.extend_from_slice(rest.strip_suffix(next).unwrap_or_default());
         }
         rest = next;
     }
@@ -38,7 +38,7 @@ fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
     for (n, byte) in bytes.iter().take(5).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * n);
         if byte & 0x80 == 0 {
-            return Some((usize::try_from(value).ok()?, &bytes[n + 1..]));
+            return Some((usize::try_from(value).ok()?, bytes.get(n + 1..)?));
         }
     }
     None

@@ -61,6 +61,70 @@ async fn deleting_again_is_no_deletion_and_tombstones_are_bounded() {
     assert!((2000..2300).contains(&n), "{n} tombstones");
 }
 
+#[tokio::test]
+async fn a_work_queue_and_a_cache_leave_bounded_tombstones() {
+    let mut world = World::new();
+    world.platform.remember();
+    for n in 0..2_600 {
+        let key = format!("job{n}");
+        world.put(&key, "").await;
+        world.call("DELETE", &format!("/api/v1/storage/{key}"), Json::Null).await;
+    }
+    let count = |rows: Vec<Json>| rows[0]["n"].as_i64().unwrap();
+    let jobs = count(rows(&world, "SELECT COUNT(*) AS n FROM storage_entries").await);
+    assert!(jobs < 2_600, "{jobs} tombstones of a queue");
+    for round in 0..24 {
+        let items: Vec<Json> = (0..100).map(|n| json!({"key": format!("c{round}-{n}"), "value": "", "ttl": 60})).collect();
+        world.call("POST", "/api/v1/storage/batch/set", json!({ "items": items })).await;
+        world.pass(61_000);
+        world.maintain().await;
+    }
+    let all = count(rows(&world, "SELECT COUNT(*) AS n FROM storage_entries").await);
+    assert!(all <= 2_100, "{all} tombstones of a cache");
+}
+
+#[tokio::test]
+async fn totals_are_the_sums_after_any_history() {
+    let mut world = World::new();
+    let mut seed = 7_u64;
+    let mut draw = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    for step in 0..400 {
+        let key = format!("/api/v1/storage/k{}", draw(12));
+        let size = usize::try_from([0, 10, 900, 3_000][usize::try_from(draw(4)).unwrap()]).unwrap();
+        let mut body = json!({ "value": "x".repeat(size) });
+        match draw(6) {
+            0 => body["ttl"] = json!(60),
+            1 => body["client_timestamp"] = json!(1_700_000_000 + draw(200)),
+            _ => {}
+        }
+        match draw(8) {
+            0 | 1 => world.call("DELETE", &key, Json::Null).await,
+            2 => {
+                world.pass(61_000);
+                if draw(2) == 0 {
+                    world.maintain().await;
+                }
+                continue;
+            }
+            _ => world.call("PUT", &key, body).await,
+        };
+        let sums = rows(
+            &world,
+            "SELECT u.total_bytes, u.total_keys, (SELECT COALESCE(SUM(e.size), 0) FROM storage_entries e WHERE e.deleted_at IS NULL) AS bytes, \
+             (SELECT COUNT(*) FROM storage_entries e WHERE e.deleted_at IS NULL) AS keys, \
+             (SELECT COUNT(*) FROM storage_garbage g JOIN storage_entries e ON e.blob = g.blob) AS lost, \
+             (SELECT COUNT(*) FROM storage_intents i JOIN storage_entries e ON e.blob = i.blob) AS announced FROM storage_usage u",
+        )
+        .await;
+        let Some(row) = sums.first() else { continue };
+        assert_eq!((&row["total_bytes"], &row["total_keys"]), (&row["bytes"], &row["keys"]), "step {step}");
+        assert_eq!((&row["lost"], &row["announced"]), (&json!(0), &json!(0)), "step {step}");
+    }
+}
+
 async fn rows(world: &World, sql: &'static str) -> Vec<Json> {
     use tmcp_ports::{Platform, Sql, stmt};
     world.platform.sql().query(stmt!(sql)).await.unwrap().into_iter().map(|row| Json::Object(row.0)).collect()
