@@ -10,7 +10,7 @@ impl Mutator {
     }
 
     /// SplitMix64.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -20,7 +20,7 @@ impl Mutator {
 
     /// A number below `end`; 0 where that is 0.
     pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(end.max(1)).unwrap_or(1)).unwrap_or(0)
+        usize::try_from(self.draw() % u64::try_from(end.max(1)).unwrap_or(1)).unwrap_or(0)
     }
 
     /// A mutation of one of the seeds, with pieces of others and words of a dictionary.
@@ -30,7 +30,7 @@ impl Mutator {
             let at = self.below(data.len() + 1);
             match self.below(7) {
                 0 => data.truncate(at),
-                1 => data.insert(at, self.next().to_le_bytes()[0]),
+                1 => data.insert(at, self.draw().to_le_bytes()[0]),
                 2 if !data.is_empty() => {
                     let at = at % data.len();
                     data[at] ^= 1 << self.below(8);

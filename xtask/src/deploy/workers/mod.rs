@@ -249,6 +249,9 @@ impl Run<'_> {
         command.args(["d1", "migrations", "apply", "DB", "--remote"]);
         wrangler::run(&step, command, None, &log(self.paths, self.environment, "migrate"))
             .context("failed to apply the migrations: no code was changed")?;
+        let applied = self.cloudflare.applied_migrations(&ids.d1)?;
+        let missing: Vec<_> = pending.into_iter().filter(|name| !applied.contains(name)).collect();
+        ensure!(missing.is_empty(), "wrangler did not apply {}, and did not say why: no code was changed", missing.join(", "));
         step.done();
         Ok(())
     }
