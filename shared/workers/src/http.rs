@@ -47,14 +47,29 @@ fn from_web(request: Request) -> worker::Result<http::Request<Body>> {
     let announced = inner.headers().has("content-length").unwrap_or(false);
     let body = match inner.body() {
         None => Body::empty(),
-        Some(_) if announced => Body::from_stream(once(SendFuture::new(whole(request)))),
+        Some(_) if announced => Body::from_stream(once(SendFuture::new(whole(Unread(Some(request)))))),
         Some(stream) => Body::new(worker::Body::new(stream)),
     };
     builder.body(body).map_err(wrong)
 }
 
-async fn whole(mut request: Request) -> worker::Result<Vec<u8>> {
-    request.bytes().await
+/// A request whose body nobody has read. Left so, its stream is cancelled: otherwise the runtime would wait for a body that was refused
+/// by its announced length, and the refusal would not leave.
+struct Unread(Option<Request>);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        if let Some(stream) = self.0.take().and_then(|request| request.inner().body()) {
+            let _ = stream.cancel();
+        }
+    }
+}
+
+async fn whole(mut unread: Unread) -> worker::Result<Vec<u8>> {
+    match unread.0.take() {
+        Some(mut request) => request.bytes().await,
+        None => Ok(Vec::new()),
+    }
 }
 
 /// The answer as the platform's own, with its whole body: a stream would cost a promise for each of its chunks. Headers go over as
