@@ -133,7 +133,7 @@ async fn put<C: Calls + Clone + 'static>(calls: &C, claims: &Claims, key: &str, 
     let (uid, app) = (json!(claims.uid), json!(claims.aud));
     if large {
         let quota = json!(10 * 1024 * 1024);
-        let args = vec![json!(now), json!(item), uid.clone(), app.clone(), json!(value.len()), json!(1), quota];
+        let args = vec![json!(now), json!(item), uid.clone(), app.clone(), json!(1), quota];
         calls.query(INTEND, args).await?;
         calls.put(&format!("storage/{blob}/0"), sealed).await?;
         let later = calls.clone();
