@@ -14,14 +14,12 @@ use clap::Args;
 use std::os::unix::process::CommandExt;
 
 use crate::build::{Runtime, Runtimes};
-use crate::http;
 use crate::interrupt;
 use crate::paths::Paths;
 use crate::process;
 use crate::progress::Progress;
 use crate::tools;
-use crate::up::state::{self, DataLock};
-use crate::up::{self, UpArgs};
+use crate::up::{self, fresh, state};
 
 /// Capacities out of the way: limits are not the subject.
 const LIMITS: &str = r#"{"scale":1000}"#;
@@ -104,27 +102,8 @@ fn soak(
     clock: Option<&Path>,
 ) -> Result<()> {
     let data = paths.work().join(format!("soak-{}", runtime.name()));
-    if DataLock::is_held(&data) {
-        bail!("another soak is using {}", data.display());
-    }
-    if data.exists() {
-        fs::remove_dir_all(&data).with_context(|| format!("cannot clear {}", data.display()))?;
-    }
-    let up_file = data.join("up.json");
-    let args = UpArgs {
-        runtime,
-        port: http::free_port()?,
-        with_matrix: true,
-        detach: true,
-        data: Some(data),
-        limits: LIMITS.to_owned(),
-        with_contract: false,
-        storage_peer: None,
-        set: Vec::new(),
-        up_file: Some(up_file.clone()),
-    };
-    let mut plan = up::prepare(paths, &args, progress)?;
-    plan.owner = Some(std::process::id());
+    let mut plan = fresh::plan(paths, runtime, data, LIMITS, progress, |_| {})?;
+    let up_file = plan.up_file.clone();
     let offset = plan.data.join("clock-offset");
     if let Some(library) = clock {
         fs::write(&offset, 0i64.to_ne_bytes()).with_context(|| format!("cannot write {}", offset.display()))?;

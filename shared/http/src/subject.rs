@@ -179,7 +179,6 @@ impl EntityKind for Subject {
             used_at: context.now,
         });
         next.used_at = next.used_at.max(context.now);
-        let mut soon = false;
         let answer = match command {
             Command::Admit { class, limit, held } => {
                 if held.is_some_and(|held| !next.holds(&held)) {
@@ -189,8 +188,6 @@ impl EntityKind for Subject {
                 if !admission.allowed {
                     return Decision::reply(Answer::Admission(admission));
                 }
-                // A draw that a crash takes back lets one more request through; a revocation that it takes back lets a thief in.
-                soon = true;
                 Answer::Admission(admission)
             }
             Command::Enter { class, limit, session } => {
@@ -202,7 +199,6 @@ impl EntityKind for Subject {
                 if !admission.allowed {
                     return Decision::reply(Answer::Entered { admission, generation });
                 }
-                soon = true;
                 Answer::Entered { admission, generation }
             }
             Command::Issue { session } => {
@@ -224,7 +220,9 @@ impl EntityKind for Subject {
             }
         };
         let wake = if first { Wake::At(context.now.plus(IDLE_MS)) } else { Wake::Keep };
-        let store = if soon { Store::Soon(next) } else { Store::Put(next) };
+        // A draw that a crash takes back lets one more request through; a revocation that it takes back lets a thief in.
+        let drawn = matches!(answer, Answer::Admission(_) | Answer::Entered { .. });
+        let store = if drawn { Store::Soon(next) } else { Store::Put(next) };
         Decision { store, reply: answer, wake, effects: Vec::new() }
     }
 

@@ -6,18 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use clap::Parser;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::CONNECTIONS;
 use crate::build::Runtime;
-use crate::http;
 use crate::paths::Paths;
 use crate::process;
 use crate::progress::Progress;
 use crate::tools;
 use crate::up::plan::Plan;
-use crate::up::{self, UpArgs};
+use crate::up::{self, fresh};
 
 /// Limits out of the way: what is measured is the work, and nothing is refused.
 pub const LIMITS: &str = r#"{"scale":100000}"#;
@@ -67,32 +65,13 @@ pub struct Seeded {
     pub plan: Plan,
 }
 
-#[derive(Parser)]
-#[command(name = "up")]
-struct UpCommand {
-    #[command(flatten)]
-    args: UpArgs,
-}
-
 /// Makes the seeds of a runtime anew.
 pub fn make(paths: &Paths, runtime: Runtime, progress: &Progress) -> Result<Seeded> {
     let data = super::folder(paths).join(format!("seed-{}", runtime.name()));
-    if data.exists() {
-        fs::remove_dir_all(&data).with_context(|| format!("cannot clear {}", data.display()))?;
-    }
-    let up_file = data.join("up.json");
-    let port = http::free_port()?.to_string();
-    let mut arguments: Vec<String> =
-        ["up", "--runtime", runtime.name(), "--port", &port, "--with-matrix", "--detach"].map(str::to_owned).into();
-    for (name, value) in [("--data", data.display().to_string()), ("--up-file", up_file.display().to_string())] {
-        arguments.extend([name.to_owned(), value]);
-    }
-    for (name, value) in [("--limits", LIMITS), ("--set", TOKEN_LIFE), ("--set", QUIET)] {
-        arguments.extend([name.to_owned(), value.to_owned()]);
-    }
-    let args = UpCommand::try_parse_from(arguments).context("up does not take its own arguments")?.args;
-    let mut plan = up::prepare(paths, &args, progress)?;
-    plan.owner = Some(std::process::id());
+    let plan = fresh::plan(paths, runtime, data.clone(), LIMITS, progress, |args| {
+        args.set = [TOKEN_LIFE, QUIET].map(str::to_owned).into();
+    })?;
+    let up_file = plan.up_file.clone();
     up::start_detached(&plan, progress)?;
     let made = people(paths, &up_file, &data, progress);
     up::down::end(&up_file, progress)?;

@@ -24,10 +24,14 @@ use crate::http;
 use crate::interrupt;
 use crate::keys::Keys;
 use crate::paths::Paths;
+use crate::peers::{self, StoragePeer};
 use crate::process;
 use crate::progress::{Progress, Step};
 use crate::tools::{self, spin::SpinProgram};
 use crate::up::synapse::Synapse;
+
+/// The OAuth peer's folder.
+const OIDC: &str = "oidc-provider";
 
 /// How long a server may take to be there.
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -174,7 +178,7 @@ fn build(paths: &Paths, hosts: &[Host], progress: &Progress) -> Result<()> {
         }
     }
     if hosts.contains(&Host::WorkersHono) {
-        workers::build_peer(paths, progress)?;
+        StoragePeer::Hono.build(paths, progress)?;
     }
     Ok(())
 }
@@ -299,14 +303,8 @@ fn start_spin(
 
 /// The OAuth peer: its start script says where it is, and makes a family of refresh tokens for every connection.
 fn start_oidc(paths: &Paths, seed: &mut Seed, folder: &Path, progress: &Progress) -> Result<(Group, BTreeMap<String, String>)> {
-    let peer = paths.root.join("bench/peers/oidc-provider");
-    if !peer.join("node_modules/oidc-provider").is_dir() {
-        let step = progress.step("installing oidc-provider from npm");
-        let mut install = Command::new("npm");
-        install.args(["ci", "--no-audit", "--no-fund"]).current_dir(&peer).env("PATH", tools::npm::Npm::new(paths).path());
-        process::run(&step, &mut install, &paths.log("install-oidc-provider")).context("failed to install oidc-provider")?;
-        step.done();
-    }
+    peers::install(paths, progress, OIDC)?;
+    let peer = peers::folder(paths, OIDC);
     let log = fresh_log(folder);
     let mut command = node(paths);
     // As it would run in production: without it, its framework keeps more for debugging.

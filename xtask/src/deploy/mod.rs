@@ -11,10 +11,13 @@ mod workers;
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
 
 use crate::paths::Paths;
+use environment::{EXAMPLE, Environment};
+use secrets::Secrets;
+use values::Values;
 
 /// What is deployed, and where.
 #[derive(Debug, Args)]
@@ -45,6 +48,27 @@ pub struct Which {
     /// Take the modules as they were built last.
     #[arg(long)]
     no_build: bool,
+}
+
+/// An environment as it was written down.
+struct Opened {
+    environment: Environment,
+    /// Not needed for a dry run.
+    secrets: Option<Secrets>,
+    values: Values,
+}
+
+impl Which {
+    /// Reads the environment's files. The example is for dry runs, and a dry run does without secrets where there are none.
+    fn open(&self, paths: &Paths, dry_run: bool) -> Result<Opened> {
+        let environment = Environment::read(paths, &self.env)?;
+        let (env, named) = (environment.name.as_str(), self.secrets.as_deref());
+        ensure!(dry_run || env != EXAMPLE, "the example is for dry runs: copy it to deploy/production.toml, and fill that in");
+        let optional = dry_run && !Secrets::are_there(paths, env, named);
+        let secrets = if optional { None } else { Some(Secrets::read(paths, env, named, &environment.file.keys)?) };
+        let values = Values::new(&environment.file, secrets.as_ref())?;
+        Ok(Opened { environment, secrets, values })
+    }
 }
 
 /// Does what the command line asks for.

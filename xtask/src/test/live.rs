@@ -1,21 +1,18 @@
 //! The steps that need a server: the same test files against each runtime, with a Synapse and the contract function.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
 use super::{Kind, Suite};
 use crate::build::Runtime;
-use crate::http;
 use crate::peers::StoragePeer;
 use crate::process;
 use crate::progress::Progress;
 use crate::tools;
-use crate::up::state::{self, DataLock};
-use crate::up::{self, UpArgs};
+use crate::up::{self, fresh, state};
 
 /// The package of black-box tests.
 const PACKAGE: &str = "tmcp-e2e";
@@ -62,27 +59,11 @@ impl Suite<'_> {
         let name = peer.map_or(runtime.name(), StoragePeer::name);
         let folder = self.paths.work().join(format!("test-{name}"));
         let data = folder.join(run);
-        if DataLock::is_held(&data) {
-            bail!("another test run is using {}", data.display());
-        }
-        if data.exists() {
-            fs::remove_dir_all(&data).with_context(|| format!("cannot clear {}", data.display()))?;
-        }
-        let up_file = data.join("up.json");
-        let args = UpArgs {
-            runtime,
-            port: http::free_port()?,
-            with_matrix: true,
-            detach: true,
-            data: Some(data),
-            limits: limits.to_owned(),
-            with_contract: peer.is_none(),
-            storage_peer: peer,
-            set: Vec::new(),
-            up_file: Some(up_file.clone()),
-        };
-        let mut plan = up::prepare(self.paths, &args, self.progress)?;
-        plan.owner = Some(std::process::id());
+        let plan = fresh::plan(self.paths, runtime, data, limits, self.progress, |args| {
+            args.with_contract = peer.is_none();
+            args.storage_peer = peer;
+        })?;
+        let up_file = plan.up_file.clone();
         up::start_detached(&plan, self.progress)?;
         let served = Served { up_file: up_file.clone(), progress: self.progress };
 

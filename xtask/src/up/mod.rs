@@ -1,6 +1,7 @@
 //! `cargo xtask up`: installs what is missing, builds, and serves with everything around it.
 
 pub mod down;
+pub mod fresh;
 pub mod plan;
 pub mod server;
 mod spin;

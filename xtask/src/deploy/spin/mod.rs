@@ -15,10 +15,10 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use toml::Table;
 
-use super::Which;
-use super::environment::{EXAMPLE, Environment, KeyValue};
+use super::environment::{Environment, KeyValue};
 use super::secrets::Secrets;
 use super::values::Values;
+use super::{Opened, Which};
 use crate::build::{self, Runtime};
 use crate::files;
 use crate::functions::{self, Function};
@@ -39,12 +39,7 @@ pub struct SpinArgs {
 /// Runs the command.
 pub fn run(paths: &Paths, args: &SpinArgs) -> Result<()> {
     let progress = Progress::new();
-    let environment = Environment::read(paths, &args.which.env)?;
-    let (env, named) = (environment.name.as_str(), args.which.secrets.as_deref());
-    ensure!(args.dry_run || env != EXAMPLE, "the example is for dry runs: copy it to deploy/production.toml, and fill that in");
-    let optional = args.dry_run && !Secrets::are_there(paths, env, named);
-    let secrets = if optional { None } else { Some(Secrets::read(paths, env, named, &environment.file.keys)?) };
-    let values = Values::new(&environment.file, secrets.as_ref())?;
+    let Opened { environment, secrets, values } = args.which.open(paths, args.dry_run)?;
     let runtime = runtime::config(&environment.file.spin, secrets.as_ref())?;
     let functions: Vec<_> = functions::all(false).filter(|function| function.on_spin).collect();
     if !args.which.no_build {

@@ -17,10 +17,10 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use toml::Table;
 
-use super::Which;
-use super::environment::{self, EXAMPLE, Environment};
+use super::environment::{self, Environment};
 use super::secrets::Secrets;
 use super::values::Values;
+use super::{Opened, Which};
 use crate::build::{self, Runtime};
 use crate::files;
 use crate::functions::{self, Function};
@@ -61,12 +61,7 @@ struct Worker {
 /// Runs the command.
 pub fn run(paths: &Paths, args: &WorkersArgs) -> Result<()> {
     let progress = Progress::new();
-    let environment = Environment::read(paths, &args.which.env)?;
-    let (env, named) = (environment.name.as_str(), args.which.secrets.as_deref());
-    ensure!(args.dry_run || env != EXAMPLE, "the example is for dry runs: copy it to deploy/production.toml, and fill that in");
-    let optional = args.dry_run && !Secrets::are_there(paths, env, named);
-    let secrets = if optional { None } else { Some(Secrets::read(paths, env, named, &environment.file.keys)?) };
-    let values = Values::new(&environment.file, secrets.as_ref())?;
+    let Opened { environment, secrets, values } = args.which.open(paths, args.dry_run)?;
     // What can be found missing without a network is, before minutes of building.
     let token = if args.dry_run { None } else { Some(Token::from_environment(&environment.file.workers)?) };
     if args.which.no_build {
@@ -284,7 +279,8 @@ impl Run<'_> {
         }
         let step = self.progress.step(format!("deploying {name}"));
         let mut command = wrangler::command(self.paths, self.environment, &worker.manifest);
-        command.args(["deploy", "--tag", &worker.digest, "--message", "tmcp-edge"]);
+        // One argument: a digest may begin with a hyphen.
+        command.args(["deploy", &format!("--tag={}", worker.digest), "--message", "tmcp-edge"]);
         let secrets = values.secret(worker.function.name);
         let input = if secrets.is_empty() { None } else { Some(serde_json::to_vec(&secrets)?) };
         if input.is_some() {
