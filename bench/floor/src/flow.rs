@@ -76,6 +76,32 @@ fn text<'a>(row: &'a Value, name: &str) -> &'a str {
     row.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// The headers of every answer of the product: as many and as long.
+const HEADERS: &[(&str, &str)] = &[
+    ("content-type", "application/json"),
+    ("cache-control", "no-store"),
+    ("x-request-id", "req_000000000000000000000000"),
+    ("strict-transport-security", "max-age=31536000; includeSubDomains"),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+];
+
+/// Those of an answer that was counted against a limit.
+const LIMITED: &[(&str, &str)] = &[
+    ("x-ratelimit-limit", "100000"),
+    ("x-ratelimit-remaining", "99999"),
+    ("x-ratelimit-reset", "1795305600"),
+    ("x-ratelimit-reset-after", "60"),
+    ("x-ratelimit-burst", "20000"),
+    ("x-ratelimit-burst-remaining", "19999"),
+];
+
+/// The headers of an answer.
+pub fn headers(status: u16) -> Vec<(&'static str, &'static str)> {
+    let limited = if status == 401 { &[] } else { LIMITED };
+    [HEADERS, limited].concat()
+}
+
 /// Status and body.
 pub async fn answer<C: Calls + Clone + 'static>(calls: &C, asked: &Asked<'_>) -> Result<(u16, String), Fault> {
     match (asked.method, asked.path) {

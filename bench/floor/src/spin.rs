@@ -144,5 +144,10 @@ async fn handle(request: Request) -> anyhow::Result<impl IntoResponse> {
     for work in later {
         work.await;
     }
-    Ok(Response::builder().status(status).header("content-type", "application/json").body(body).build())
+    let mut response = Response::builder();
+    response.status(status).body(body);
+    for (name, value) in flow::headers(status) {
+        response.header(name, value);
+    }
+    Ok(response.build())
 }

@@ -10,11 +10,14 @@ use std::rc::Rc;
 use std::time::Duration;
 use tmcp_ports::{Platform, Signer};
 use tmcp_protocol::jwk::KeySet;
+use tmcp_protocol::routes::path_of;
 use tmcp_workers::WorkersPlatform;
+use worker::js_sys::JSON;
 use worker::wasm_bindgen::{self, JsValue};
+use worker::wasm_bindgen_futures::JsFuture;
 use worker::{
     Context, D1PreparedStatement, Date, Delay, DurableObject, Env, Headers, Request, Response, SqlStorageValue, State,
-    durable_object, event,
+    durable_object, event, web_sys,
 };
 
 thread_local! {
@@ -121,19 +124,21 @@ fn decoded(text: &str) -> Result<Vec<u8>, Fault> {
 }
 
 #[event(fetch)]
-async fn fetch(mut request: Request, env: Env, context: Context) -> worker::Result<Response> {
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let bearer = request.headers().get("authorization")?.unwrap_or_default();
-    let (method, path) = (request.method().to_string(), request.path());
-    let body = if method == "GET" { String::new() } else { request.text().await? };
+    let (method, url) = (request.method(), request.url());
+    let body = if method == "GET" { JsValue::NULL } else { JsFuture::from(request.text()?).await? };
+    let body = body.as_string().unwrap_or_default();
     let signer = WorkersPlatform::of_schedule(&env);
     let calls = OnWorkers(Rc::new(Inside { env, context, signer }));
     let bearer = bearer.strip_prefix("Bearer ").unwrap_or_default();
-    let (status, body) = flow::answer(&calls, &Asked { method: &method, path: &path, bearer, body: &body })
+    let (status, body) = flow::answer(&calls, &Asked { method: &method, path: path_of(&url), bearer, body: &body })
         .await
         .map_err(worker::Error::RustError)?;
-    let response = Response::ok(body)?.with_status(status);
-    response.headers().set("content-type", "application/json")?;
-    Ok(response)
+    let init = web_sys::ResponseInit::new();
+    init.set_status(status);
+    init.set_headers(&JSON::parse(&serde_json::to_string(&flow::headers(status))?)?);
+    Ok(web_sys::Response::new_with_opt_str_and_init(Some(&body), &init)?)
 }
 
 /// An entity that keeps its state in memory and stores it once a second, as the product's subject does.

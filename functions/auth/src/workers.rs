@@ -2,16 +2,16 @@
 
 use tmcp_http::group::Service;
 use tmcp_workers::WorkersPlatform;
-use worker::{Context, Env, Request, event};
+use worker::web_sys::{Request, Response};
+use worker::{Context, Env, event};
 
 thread_local! {
     static SERVICE: Service<WorkersPlatform> = crate::routes().build();
 }
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<worker::Response> {
+async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     tmcp_workers::serve(SERVICE.with(Clone::clone), request, &env, context).await
 }
 
-use worker::wasm_bindgen;
 tmcp_workers::entity_class!(SubjectEntity, tmcp_http::subject::Subject);

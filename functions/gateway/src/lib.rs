@@ -4,14 +4,20 @@
 //! Invariant: `/internal/` is never passed on to a function that has such an interface, whatever the request says.
 #![cfg(target_os = "unknown")]
 
-use tmcp_protocol::routes::{Function, function_for};
-use worker::{Context, Env, HttpResponse, Request, event};
+use tmcp_protocol::routes::{Function, function_for, path_of};
+use worker::wasm_bindgen::JsCast;
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::web_sys::{Request, Response};
+use worker::worker_sys::Fetcher;
+use worker::{Context, Env, event};
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _: Context) -> worker::Result<HttpResponse> {
-    // The request goes on as it is: nothing of it is read or changed here.
-    let binding = binding_for(&env, &request.path());
-    env.service(&binding)?.fetch_request(request).await
+async fn fetch(request: Request, env: Env, _: Context) -> worker::Result<Response> {
+    // Request and response go on as they are: nothing of them is read or changed here, and `worker`'s types around them would make
+    // each a second time.
+    let url = request.url();
+    let service: Fetcher = env.service(&binding_for(&env, path_of(&url)))?.into_rpc();
+    Ok(JsFuture::from(service.fetch(&request)?).await?.unchecked_into())
 }
 
 /// The binding that serves a path. What nobody serves goes to ops, which answers 404 in the protocol's form and has no `/internal/`

@@ -38,7 +38,8 @@ pub async fn open(platform: &impl Platform, namespace: &Namespace, entry: &Entry
     let Some(bytes) = sealed(platform, entry, blob).await? else { return Ok(None) };
     let key = StorageKey::parse(entry.key.as_str())?;
     let ring = KeyRing::of(platform)?;
-    ring.open(key_id, namespace, &key, blob, &bytes).map(Some).map_err(|error| Failure::internal(error.to_string()))
+    let opened = ring.open(platform, key_id, namespace, &key, blob, &bytes).await;
+    opened.map(Some).map_err(|error| Failure::internal(error.to_string()))
 }
 
 /// The row under a key, when a reader sees it now.

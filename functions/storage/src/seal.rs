@@ -4,8 +4,6 @@
 //! another row, or an older blob of the same row, does not decrypt.
 
 use crate::namespace::Namespace;
-use aes_gcm::aead::{Aead, KeyInit, Payload};
-use aes_gcm::{Aes256Gcm, Nonce};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hkdf::Hkdf;
@@ -14,7 +12,7 @@ use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tmcp_http::settings::{InvalidSetting, remembered, require};
-use tmcp_ports::{Platform, Random};
+use tmcp_ports::{Aead, AeadError, Platform, Random, Sealing};
 use tmcp_protocol::Secret;
 use tmcp_protocol::storage::StorageKey;
 use zeroize::Zeroizing;
@@ -46,6 +44,18 @@ pub enum OpenError {
     /// The bytes are not of this row, or were changed.
     #[error("a stored value does not decrypt")]
     Corrupt,
+    /// Encryption did not work at all.
+    #[error("{0}")]
+    Cipher(AeadError),
+}
+
+impl From<AeadError> for OpenError {
+    fn from(error: AeadError) -> Self {
+        match error {
+            AeadError::Corrupt => Self::Corrupt,
+            AeadError::Unavailable(_) => Self::Cipher(error),
+        }
+    }
 }
 
 fn parse(json: &str) -> Result<KeyRing, String> {
@@ -75,29 +85,30 @@ impl KeyRing {
         &self.current
     }
 
-    fn cipher(&self, id: &str, namespace: &Namespace) -> Result<Aes256Gcm, OpenError> {
+    /// The key of one person.
+    fn derived(&self, id: &str, namespace: &Namespace) -> Result<Zeroizing<[u8; 32]>, OpenError> {
         let master = self.keys.get(id).ok_or_else(|| OpenError::NoKey(id.to_owned()))?;
         let mut key = Zeroizing::new([0_u8; 32]);
         Hkdf::<Sha256>::new(None, master.as_slice())
             .expand_multi_info(&[LABEL, namespace.uid.as_str().as_bytes()], key.as_mut_slice())
             .map_err(|_| OpenError::Corrupt)?;
-        Aes256Gcm::new_from_slice(key.as_slice()).map_err(|_| OpenError::Corrupt)
+        Ok(key)
     }
 
     /// Seals a value for one row and blob, under the current key.
-    pub fn seal(
+    pub async fn seal(
         &self,
-        random: &impl Random,
+        platform: &impl Platform,
         namespace: &Namespace,
         key: &StorageKey,
         blob: &str,
         value: &str,
     ) -> Result<Vec<u8>, OpenError> {
-        let nonce: [u8; NONCE_BYTES] = random.bytes();
-        let aad = associated(&self.current, namespace, key, blob);
-        let payload = Payload { msg: value.as_bytes(), aad: &aad };
-        let sealed =
-            self.cipher(&self.current, namespace)?.encrypt(Nonce::from_slice(&nonce), payload).map_err(|_| OpenError::Corrupt)?;
+        let nonce: [u8; NONCE_BYTES] = platform.random().bytes();
+        let associated = associated(&self.current, namespace, key, blob);
+        let derived = self.derived(&self.current, namespace)?;
+        let sealing = Sealing { key: &derived, nonce: &nonce, associated: &associated };
+        let sealed = platform.aead().seal(sealing, value.as_bytes()).await?;
         let mut bytes = Vec::with_capacity(1 + NONCE_BYTES + sealed.len());
         bytes.push(FORMAT);
         bytes.extend_from_slice(&nonce);
@@ -106,8 +117,9 @@ impl KeyRing {
     }
 
     /// Opens what was sealed for this row and blob under the named key.
-    pub fn open(
+    pub async fn open(
         &self,
+        platform: &impl Platform,
         key_id: &str,
         namespace: &Namespace,
         key: &StorageKey,
@@ -115,12 +127,10 @@ impl KeyRing {
         bytes: &[u8],
     ) -> Result<String, OpenError> {
         let (nonce, sealed) =
-            bytes.strip_prefix(&[FORMAT]).and_then(|rest| rest.split_at_checked(NONCE_BYTES)).ok_or(OpenError::Corrupt)?;
-        let aad = associated(key_id, namespace, key, blob);
-        let value = self
-            .cipher(key_id, namespace)?
-            .decrypt(Nonce::from_slice(nonce), Payload { msg: sealed, aad: &aad })
-            .map_err(|_| OpenError::Corrupt)?;
+            bytes.strip_prefix(&[FORMAT]).and_then(<[u8]>::split_first_chunk::<NONCE_BYTES>).ok_or(OpenError::Corrupt)?;
+        let associated = associated(key_id, namespace, key, blob);
+        let derived = self.derived(key_id, namespace)?;
+        let value = platform.aead().open(Sealing { key: &derived, nonce, associated: &associated }, sealed).await?;
         String::from_utf8(value).map_err(|_| OpenError::Corrupt)
     }
 }
@@ -148,13 +158,13 @@ mod tests {
         StorageKey::parse(text).unwrap()
     }
 
-    #[test]
-    fn opens_only_where_it_was_sealed() {
+    #[tokio::test]
+    async fn opens_only_where_it_was_sealed() {
         let platform = TestPlatform::new();
         let ring = KeyRing::of(&platform).unwrap();
         let here = namespace("ma_a", 1);
-        let sealed = ring.seal(platform.random(), &here, &key("k"), "blob", "value").unwrap();
-        assert_eq!(ring.open("k1", &here, &key("k"), "blob", &sealed).as_deref(), Ok("value"));
+        let sealed = ring.seal(&platform, &here, &key("k"), "blob", "value").await.unwrap();
+        assert_eq!(ring.open(&platform, "k1", &here, &key("k"), "blob", &sealed).await.as_deref(), Ok("value"));
         let elsewhere = [
             (namespace("ma_b", 1), key("k"), "blob"),
             (namespace("ma_a", 2), key("k"), "blob"),
@@ -162,13 +172,13 @@ mod tests {
             (here.clone(), key("k"), "older"),
         ];
         for (namespace, key, blob) in elsewhere {
-            assert_eq!(ring.open("k1", &namespace, &key, blob, &sealed), Err(OpenError::Corrupt));
+            assert_eq!(ring.open(&platform, "k1", &namespace, &key, blob, &sealed).await, Err(OpenError::Corrupt));
         }
-        assert_eq!(ring.open("k0", &here, &key("k"), "blob", &sealed), Err(OpenError::NoKey("k0".into())));
+        assert_eq!(ring.open(&platform, "k0", &here, &key("k"), "blob", &sealed).await, Err(OpenError::NoKey("k0".into())));
         let mut changed = sealed.clone();
         *changed.last_mut().unwrap() ^= 1;
-        assert_eq!(ring.open("k1", &here, &key("k"), "blob", &changed), Err(OpenError::Corrupt));
-        assert_eq!(ring.open("k1", &here, &key("k"), "blob", &[]), Err(OpenError::Corrupt));
+        assert_eq!(ring.open(&platform, "k1", &here, &key("k"), "blob", &changed).await, Err(OpenError::Corrupt));
+        assert_eq!(ring.open(&platform, "k1", &here, &key("k"), "blob", &[]).await, Err(OpenError::Corrupt));
     }
 
     #[test]

@@ -105,12 +105,12 @@ impl Sealed {
 }
 
 /// Seals a value under a fresh random blob id.
-pub fn seal(platform: &impl Platform, namespace: &Namespace, key: &StorageKey, value: &str) -> Result<Sealed, Failure> {
+pub async fn seal(platform: &impl Platform, namespace: &Namespace, key: &StorageKey, value: &str) -> Result<Sealed, Failure> {
     let ring = KeyRing::of(platform)?;
     let random: [u8; 16] = platform.random().bytes();
     let blob: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let bytes =
-        ring.seal(platform.random(), namespace, key, &blob, value).map_err(|error| Failure::internal(error.to_string()))?;
+    let sealed = ring.seal(platform, namespace, key, &blob, value).await;
+    let bytes = sealed.map_err(|error| Failure::internal(error.to_string()))?;
     let inline = setting(platform, "INLINE_BYTES", i64::try_from(INLINE_BYTES).unwrap_or(0), 8_192)?;
     let small = i64::try_from(value.len()).is_ok_and(|len| len <= inline);
     let key_id = ring.current().to_owned();
@@ -164,7 +164,7 @@ pub async fn apply<P: Platform>(
     let mut large = Vec::new();
     for change in changes {
         let sealed = match &change.value {
-            Some(new) => Some(seal(platform, namespace, &change.key, &new.value)?),
+            Some(new) => Some(seal(platform, namespace, &change.key, &new.value).await?),
             None => None,
         };
         items.push(Item {
@@ -194,8 +194,11 @@ pub async fn apply<P: Platform>(
     let mut statements = vec![stmt!(sql::WRITE, uid, app, now, payload.as_str())];
     // Tombstones beyond the most recent ones go once in 128 deletions or so, whoever's turn it is.
     let deletions = changes.iter().filter(|change| change.value.is_none()).count();
-    let [draw] = platform.random().bytes();
-    if usize::from(draw) < deletions * 2 {
+    let due = || {
+        let [draw] = platform.random().bytes();
+        usize::from(draw) < deletions * 2
+    };
+    if deletions > 0 && due() {
         statements.push(stmt!(sql::MARK_SURPLUS, uid, app, sql::MAX_TOMBSTONES));
         statements.push(stmt!(sql::DROP_SURPLUS, uid, app));
     }

@@ -3,6 +3,7 @@
 //!
 //! Races are driven from outside, by many HTTP requests: within one Spin instance host calls run one after another.
 
+mod aead;
 pub mod counter;
 mod http;
 mod kv;
@@ -28,7 +29,7 @@ pub(crate) fn promise(holds: bool, sentence: &str) -> Result<(), Broken> {
 }
 
 /// Every suite's name.
-pub const SUITES: &[&str] = &["sql", "kv", "signer", "http", "support"];
+pub const SUITES: &[&str] = &["sql", "kv", "signer", "aead", "http", "support"];
 
 /// Runs a suite; `None` where none has that name.
 pub async fn run<P: Platform>(platform: &P, suite: &str) -> Option<Result<(), Broken>> {
@@ -36,6 +37,7 @@ pub async fn run<P: Platform>(platform: &P, suite: &str) -> Option<Result<(), Br
         "sql" => sql::suite(platform).await,
         "kv" => kv::suite(platform).await,
         "signer" => signer::suite(platform).await,
+        "aead" => aead::suite(platform).await,
         "http" => http::suite(platform).await,
         "support" => support::suite(platform).await,
         _ => return None,

@@ -3,6 +3,7 @@
 //! One [`Platform`] per binary, static dispatch, native `async` traits whose futures are `Send`. The same contract suites
 //! (`shared/contract`) hold every adapter. Architecture invariant: this crate names no runtime.
 
+pub mod aead;
 pub mod entity;
 pub mod guard;
 pub mod http_client;
@@ -14,6 +15,7 @@ pub mod signer;
 pub mod sql;
 pub mod support;
 
+pub use aead::{Aead, AeadError, Sealing};
 pub use entity::{Context, Decision, EffectError, EffectId, Entities, EntityError, EntityKind, Store, Wake};
 pub use http_client::{HttpClient, HttpError, OutboundRequest, OutboundResponse, Trust};
 pub use kv::{Kv, KvError};
@@ -34,6 +36,8 @@ pub trait Platform: Clone + Send + Sync + 'static {
     type Http: HttpClient;
     /// Signatures.
     type Signer: Signer;
+    /// Encryption.
+    type Aead: Aead;
     /// Other functions.
     type Services: Services;
     /// Time.
@@ -59,6 +63,8 @@ pub trait Platform: Clone + Send + Sync + 'static {
     fn http(&self) -> &Self::Http;
     /// Signatures.
     fn signer(&self) -> &Self::Signer;
+    /// Encryption.
+    fn aead(&self) -> &Self::Aead;
     /// Other functions.
     fn services(&self) -> &Self::Services;
     /// Time.

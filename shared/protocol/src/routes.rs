@@ -214,6 +214,13 @@ impl Route {
     }
 }
 
+/// The path of an absolute URL, still encoded; `/` where it has none.
+pub fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.find(['?', '#']).and_then(|end| rest.get(..end)).unwrap_or(rest);
+    rest.find('/').and_then(|start| rest.get(start..)).unwrap_or("/")
+}
+
 /// The function that serves a public path, by the longest route that it begins with; `None` for paths of nobody and for
 /// `/internal/`, which no public entry may reach.
 pub fn function_for(path: &str) -> Option<Function> {
@@ -232,6 +239,19 @@ pub fn function_for(path: &str) -> Option<Function> {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn the_path_of_a_url_is_what_stands_between_host_and_query() {
+        for (url, path) in [
+            ("https://example.org/api/v1/storage/a%2Fb?x=/y", "/api/v1/storage/a%2Fb"),
+            ("http://127.0.0.1:8080/", "/"),
+            ("http://example.org", "/"),
+            ("https://example.org?next=/internal/x", "/"),
+            ("https://example.org/a://b/c#d", "/a://b/c"),
+        ] {
+            assert_eq!(path_of(url), path, "{url}");
+        }
+    }
 
     #[test]
     fn rows_are_unique() {

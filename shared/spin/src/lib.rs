@@ -20,6 +20,7 @@ pub use entity::SpinEntities;
 pub use http::serve;
 
 use std::sync::{Arc, Weak};
+use tmcp_aes256gcm::PureAead;
 use tmcp_ports::Platform;
 
 /// Everything of one request.
@@ -32,6 +33,7 @@ struct Inner {
     entities: SpinEntities,
     http: http::WasiClient,
     signer: signer::PureSigner,
+    aead: PureAead,
     services: services::ChainedServices,
     clock: clock::WasiClock,
     random: random::WasiRandom,
@@ -50,6 +52,7 @@ impl SpinPlatform {
             entities: SpinEntities::new(inner.clone()),
             http: http::WasiClient,
             signer: signer::PureSigner,
+            aead: PureAead,
             services: services::ChainedServices,
             clock: clock::WasiClock,
             random: random::WasiRandom,
@@ -73,6 +76,7 @@ impl Platform for SpinPlatform {
     type Entities = SpinEntities;
     type Http = http::WasiClient;
     type Signer = signer::PureSigner;
+    type Aead = PureAead;
     type Services = services::ChainedServices;
     type Clock = clock::WasiClock;
     type Random = random::WasiRandom;
@@ -95,6 +99,9 @@ impl Platform for SpinPlatform {
     }
     fn signer(&self) -> &signer::PureSigner {
         &self.0.signer
+    }
+    fn aead(&self) -> &PureAead {
+        &self.0.aead
     }
     fn services(&self) -> &services::ChainedServices {
         &self.0.services

@@ -7,6 +7,7 @@ use crate::sql::{TestEntities, TestSql};
 use crate::support::{Faults, FixedClock, KeptLog, MapConfig, MapMemo, QueuedTasks, SeededRandom, lock};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use tmcp_aes256gcm::PureAead;
 use tmcp_ports::Platform;
 
 /// Where every test's clock stands at first: 2026-11-22T00:00:00Z.
@@ -19,6 +20,7 @@ pub struct TestWorld {
     entities: TestEntities,
     http: Recorded,
     signer: PureSigner,
+    aead: PureAead,
     services: InProcess,
     clock: FixedClock,
     random: SeededRandom,
@@ -48,6 +50,7 @@ impl TestPlatform {
             entities: TestEntities(world.clone()),
             http: Recorded::default(),
             signer: PureSigner,
+            aead: PureAead,
             services: InProcess::default(),
             clock: FixedClock::default(),
             random: SeededRandom::default(),
@@ -153,6 +156,7 @@ impl Platform for TestPlatform {
     type Entities = TestEntities;
     type Http = Recorded;
     type Signer = PureSigner;
+    type Aead = PureAead;
     type Services = InProcess;
     type Clock = FixedClock;
     type Random = SeededRandom;
@@ -175,6 +179,9 @@ impl Platform for TestPlatform {
     }
     fn signer(&self) -> &PureSigner {
         &self.0.signer
+    }
+    fn aead(&self) -> &PureAead {
+        &self.0.aead
     }
     fn services(&self) -> &InProcess {
         &self.0.services

@@ -13,18 +13,20 @@ use tmcp_http::Address;
 use tmcp_http::group::Service;
 use tmcp_ports::guard::{check_untrusted, host_of};
 use tmcp_ports::{Config, HttpClient, HttpError, OutboundRequest, OutboundResponse, Trust};
-use worker::js_sys;
+use worker::js_sys::{self, Uint8Array};
 use worker::send::SendFuture;
 use worker::wasm_bindgen::JsValue;
+use worker::wasm_bindgen_futures::JsFuture;
 use worker::{AbortController, Context, Delay, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
 
-/// Answers a `fetch` event. The source address is what Cloudflare says it is; a client cannot set that header.
+/// Answers a `fetch` event. The source address is what Cloudflare says it is; a client cannot set that header. Request and response
+/// are the platform's own: `worker`'s types around them would make each a second time.
 pub async fn serve(
     service: Service<WorkersPlatform>,
-    request: Request,
+    request: web_sys::Request,
     env: &Env,
     context: Context,
-) -> worker::Result<worker::Response> {
+) -> worker::Result<web_sys::Response> {
     let request = from_web(request)?;
     let address = request.headers().get("cf-connecting-ip").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let address = Address::parse(address);
@@ -35,17 +37,17 @@ pub async fn serve(
 
 /// A request of the platform, with its headers brought over as one text. A body that announced its length comes as a whole when it is
 /// asked for, after that length was judged; one that did not comes in chunks, so that it can be broken off.
-fn from_web(request: Request) -> worker::Result<http::Request<Body>> {
+fn from_web(request: web_sys::Request) -> worker::Result<http::Request<Body>> {
     let wrong = |error: http::Error| worker::Error::RustError(error.to_string());
-    let inner = request.inner();
-    let headers = js_sys::JSON::stringify(&js_sys::Array::from(&inner.headers()))?;
+    let fields = request.headers();
+    let headers = js_sys::JSON::stringify(&js_sys::Array::from(&fields))?;
     let headers: Vec<(String, String)> = serde_json::from_str(&String::from(headers))?;
-    let mut builder = http::Request::builder().method(inner.method().as_str()).uri(inner.url());
+    let announced = headers.iter().any(|(name, _)| name == "content-length");
+    let mut builder = http::Request::builder().method(request.method().as_str()).uri(request.url());
     for (name, value) in headers {
         builder = builder.header(name, value);
     }
-    let announced = inner.headers().has("content-length").unwrap_or(false);
-    let body = match inner.body() {
+    let body = match request.body() {
         None => Body::empty(),
         Some(_) if announced => Body::from_stream(once(SendFuture::new(whole(Unread(Some(request)))))),
         Some(stream) => Body::new(worker::Body::new(stream)),
@@ -55,36 +57,34 @@ fn from_web(request: Request) -> worker::Result<http::Request<Body>> {
 
 /// A request whose body nobody has read. Left so, its stream is cancelled: otherwise the runtime would wait for a body that was refused
 /// by its announced length, and the refusal would not leave.
-struct Unread(Option<Request>);
+struct Unread(Option<web_sys::Request>);
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        if let Some(stream) = self.0.take().and_then(|request| request.inner().body()) {
+        if let Some(stream) = self.0.take().and_then(|request| request.body()) {
             let _ = stream.cancel();
         }
     }
 }
 
 async fn whole(mut unread: Unread) -> worker::Result<Vec<u8>> {
-    match unread.0.take() {
-        Some(mut request) => request.bytes().await,
-        None => Ok(Vec::new()),
-    }
+    let Some(request) = unread.0.take() else { return Ok(Vec::new()) };
+    let bytes = JsFuture::from(request.array_buffer()?).await?;
+    Ok(Uint8Array::new(&bytes).to_vec())
 }
 
 /// The answer as the platform's own, with its whole body: a stream would cost a promise for each of its chunks. Headers go over as
 /// one text, since every call from wasm costs.
-async fn to_web(response: http::Response<Body>) -> worker::Result<worker::Response> {
+async fn to_web(response: http::Response<Body>) -> worker::Result<web_sys::Response> {
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|error| worker::Error::RustError(error.to_string()))?;
     let headers: Vec<(&str, &str)> =
         parts.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
-    let headers = js_sys::JSON::parse(&serde_json::to_string(&headers)?)?;
     let init = web_sys::ResponseInit::new();
     init.set_status(parts.status.as_u16());
-    init.set_headers(&web_sys::Headers::new_with_str_sequence_sequence(&headers)?.into());
-    let body = (!body.is_empty()).then(|| js_sys::Uint8Array::from(body.as_ref()));
-    Ok(web_sys::Response::new_with_opt_buffer_source_and_init(body.as_deref(), &init)?.into())
+    init.set_headers(&js_sys::JSON::parse(&serde_json::to_string(&headers)?)?);
+    let body = (!body.is_empty()).then(|| Uint8Array::from(body.as_ref()));
+    Ok(web_sys::Response::new_with_opt_buffer_source_and_init(body.as_deref(), &init)?)
 }
 
 fn method(method: &http::Method) -> Method {
@@ -100,7 +100,7 @@ pub(crate) fn to_worker(request: http::Request<Bytes>) -> worker::Result<Request
     let mut init = RequestInit::new();
     init.with_method(method(request.method())).with_headers(headers).with_redirect(RequestRedirect::Manual);
     if !request.body().is_empty() {
-        init.with_body(Some(JsValue::from(worker::js_sys::Uint8Array::from(request.body().as_ref()))));
+        init.with_body(Some(JsValue::from(Uint8Array::from(request.body().as_ref()))));
     }
     Request::new_with_init(&request.uri().to_string(), &init)
 }
@@ -126,7 +126,7 @@ async fn exchange(outbound: OutboundRequest) -> Result<OutboundResponse, HttpErr
     let mut init = RequestInit::new();
     init.with_method(method(&outbound.method)).with_headers(headers).with_redirect(RequestRedirect::Manual);
     if !outbound.body.is_empty() {
-        init.with_body(Some(JsValue::from(worker::js_sys::Uint8Array::from(outbound.body.as_ref()))));
+        init.with_body(Some(JsValue::from(Uint8Array::from(outbound.body.as_ref()))));
     }
     let request = Request::new_with_init(&outbound.url, &init).map_err(unreachable)?;
     let controller = AbortController::default();

@@ -1,8 +1,14 @@
 //! `Kv`: Workers KV, binding `KV`.
 
+use std::cell::RefCell;
 use tmcp_ports::{Kv, KvError};
 use worker::send::SendFuture;
 use worker::{Env, KvStore};
+
+thread_local! {
+    /// Looked up once in the life of an isolate, as the other bindings are.
+    static STORE: RefCell<Option<KvStore>> = const { RefCell::new(None) };
+}
 
 /// Workers KV.
 pub struct WorkersKv(Env);
@@ -17,7 +23,12 @@ impl WorkersKv {
     }
 
     fn store(&self) -> Result<KvStore, KvError> {
-        self.0.kv("KV").map_err(failed)
+        if let Some(store) = STORE.with_borrow(Clone::clone) {
+            return Ok(store);
+        }
+        let store = self.0.kv("KV").map_err(failed)?;
+        STORE.set(Some(store.clone()));
+        Ok(store)
     }
 }
 

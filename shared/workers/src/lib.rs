@@ -3,6 +3,8 @@
 //! Futures that hold JavaScript values are wrapped in `SendFuture`: an isolate has one thread.
 #![cfg(target_os = "unknown")]
 
+mod aead;
+mod bindings;
 mod clock;
 mod config;
 mod entity;
@@ -33,6 +35,7 @@ struct Inner {
     entities: WorkersEntities,
     http: http::FetchClient,
     signer: signer::WebCryptoSigner,
+    aead: aead::WebAead,
     services: services::BoundServices,
     clock: clock::DateClock,
     random: random::WebRandom,
@@ -65,6 +68,7 @@ impl WorkersPlatform {
             entities: WorkersEntities::new(env),
             http: http::FetchClient::new(env),
             signer: signer::WebCryptoSigner,
+            aead: aead::WebAead,
             services: services::BoundServices::new(env),
             clock: clock::DateClock,
             random: random::WebRandom,
@@ -82,6 +86,7 @@ impl Platform for WorkersPlatform {
     type Entities = WorkersEntities;
     type Http = http::FetchClient;
     type Signer = signer::WebCryptoSigner;
+    type Aead = aead::WebAead;
     type Services = services::BoundServices;
     type Clock = clock::DateClock;
     type Random = random::WebRandom;
@@ -104,6 +109,9 @@ impl Platform for WorkersPlatform {
     }
     fn signer(&self) -> &signer::WebCryptoSigner {
         &self.0.signer
+    }
+    fn aead(&self) -> &aead::WebAead {
+        &self.0.aead
     }
     fn services(&self) -> &services::BoundServices {
         &self.0.services

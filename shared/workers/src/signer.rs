@@ -24,7 +24,7 @@ fn failed(what: &str) -> impl Fn(JsValue) -> SignerError + '_ {
     move |_| SignerError(format!("WebCrypto: {what}"))
 }
 
-fn subtle() -> Result<SubtleCrypto, SignerError> {
+pub(crate) fn subtle() -> Result<SubtleCrypto, SignerError> {
     let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
     scope.crypto().map(|crypto| crypto.subtle()).map_err(failed("not there"))
 }

@@ -1,16 +1,24 @@
-//! `Sql`: D1, binding `DB`.
+//! `Sql`: D1, binding `DB`. Rows come over as one JSON text: every value that is fetched from an object by itself is several calls out
+//! of wasm.
 
-use serde_json::Map;
+use crate::bindings::binding;
 use tmcp_ports::{Row, Sql, SqlError, Statement, Value};
+use worker::Env;
+use worker::js_sys::{Array, JSON};
 use worker::send::SendFuture;
-use worker::wasm_bindgen::JsValue;
-use worker::{D1Database, D1PreparedStatement, D1Result, Env};
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::worker_sys::types::{D1Database, D1PreparedStatement, D1Result};
 
 /// D1.
 pub struct D1Sql(Env);
 
-fn failed(error: &worker::Error) -> SqlError {
-    SqlError::from_message(&error.to_string())
+fn failed(error: JsValue) -> SqlError {
+    SqlError::from_message(&worker::Error::from(error).to_string())
+}
+
+fn malformed(error: impl std::fmt::Display) -> SqlError {
+    SqlError::Unavailable(format!("D1 answered with {error}"))
 }
 
 fn bound(value: &Value) -> JsValue {
@@ -25,15 +33,20 @@ fn bound(value: &Value) -> JsValue {
 
 fn prepare(database: &D1Database, statement: &Statement) -> Result<D1PreparedStatement, SqlError> {
     statement.check()?;
-    let values: Vec<JsValue> = statement.args.iter().map(bound).collect();
-    database.prepare(statement.sql).bind(&values).map_err(|error| failed(&error))
+    let values: Array = statement.args.iter().map(bound).collect();
+    database.prepare(statement.sql).and_then(|prepared| prepared.bind(values)).map_err(failed)
 }
 
 fn rows(result: &D1Result) -> Result<Vec<Row>, SqlError> {
-    if let Some(error) = result.error() {
+    if let Some(error) = result.error().map_err(failed)? {
         return Err(SqlError::from_message(&error));
     }
-    let rows: Vec<Map<String, serde_json::Value>> = result.results().map_err(|error| failed(&error))?;
+    let Some(results) = result.results().map_err(failed)? else { return Ok(Vec::new()) };
+    if results.length() == 0 {
+        return Ok(Vec::new());
+    }
+    let text = JSON::stringify(&results).map_err(failed)?;
+    let rows: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(&String::from(text)).map_err(malformed)?;
     Ok(rows.into_iter().map(Row).collect())
 }
 
@@ -43,7 +56,7 @@ impl D1Sql {
     }
 
     fn database(&self) -> Result<D1Database, SqlError> {
-        self.0.d1("DB").map_err(|error| failed(&error))
+        binding(&self.0, "DB").map_err(SqlError::Unavailable)
     }
 }
 
@@ -51,8 +64,8 @@ impl Sql for D1Sql {
     async fn query(&self, statement: Statement) -> Result<Vec<Row>, SqlError> {
         let database = self.database()?;
         SendFuture::new(async move {
-            let result = prepare(&database, &statement)?.all().await.map_err(|error| failed(&error))?;
-            rows(&result)
+            let promise = prepare(&database, &statement)?.all().map_err(failed)?;
+            rows(&JsFuture::from(promise).await.map_err(failed)?.unchecked_into())
         })
         .await
     }
@@ -60,9 +73,9 @@ impl Sql for D1Sql {
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, SqlError> {
         let database = self.database()?;
         SendFuture::new(async move {
-            let prepared = statements.iter().map(|statement| prepare(&database, statement)).collect::<Result<_, _>>()?;
-            let results = database.batch(prepared).await.map_err(|error| failed(&error))?;
-            results.iter().map(rows).collect()
+            let prepared: Array = statements.iter().map(|statement| prepare(&database, statement)).collect::<Result<_, _>>()?;
+            let results = JsFuture::from(database.batch(prepared).map_err(failed)?).await.map_err(failed)?;
+            Array::from(&results).iter().map(|result| rows(&result.unchecked_into())).collect()
         })
         .await
     }

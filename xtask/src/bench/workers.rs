@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
@@ -70,6 +69,10 @@ fn workers(paths: &Paths, host: Host, seeded: &Seeded, count: bool) -> Result<Ve
             let mut floor = worker(&manifest, &built(paths, &FLOOR), config.of(crate::functions::CONTRACT.name), count)?;
             rename(&mut floor, "floor");
             workers.push(floor);
+            let objects = json!({"FLOOR": {"class": "FloorEntity"}});
+            workers.push(json!({
+                "name": "floor-objects", "folder": built(paths, &FLOOR), "date": DATE, "objects": objects, "count": count,
+            }));
             if fs::read_to_string(&manifest)?.contains("\"tmcp-") {
                 workers.extend(FUNCTIONS.iter().map(ours).collect::<Result<Vec<_>>>()?);
             }
@@ -154,25 +157,6 @@ fn described(table: &Table) -> Result<Map<String, Value>> {
         "objects": objects,
     });
     value.as_object().cloned().context("no object")
-}
-
-/// Installs and bundles the TypeScript peer.
-pub fn build_peer(paths: &Paths, progress: &Progress) -> Result<()> {
-    let folder = paths.root.join(PEER);
-    let npm = Npm::new(paths);
-    let step = progress.step("building bench/peers/hono");
-    let run = |arguments: &[&str], log: &str| {
-        let mut command = Command::new("npm");
-        command.args(arguments).current_dir(&folder).env("PATH", npm.path());
-        process::run(&step, &mut command, &paths.log(log))
-    };
-    if !folder.join("node_modules").is_dir() {
-        run(&["ci", "--no-audit", "--no-fund"], "install-peer-hono")
-            .context("failed to install the TypeScript peer's packages")?;
-    }
-    run(&["run", "build"], "build-peer-hono").context("failed to build the TypeScript peer")?;
-    step.done();
-    Ok(())
 }
 
 /// Makes the TypeScript peer's tables in a copy of the state.

@@ -5,20 +5,21 @@
 //!
 //! The class is made by [`entity_class!`](crate::entity_class) in its owner's `workers.rs`; other Workers bind it by `script_name`.
 
+mod wire;
+
 use crate::WorkersPlatform;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 use tmcp_ports::entity::{self, Change, LEASE_MS, NewEffect, Stored, retry_delay_ms};
 use tmcp_ports::{Clock, Context, EffectError, EffectId, Entities, EntityError, EntityKind, Log, Platform, Random};
 use tmcp_protocol::Millis;
+use wire::Question;
 use worker::js_sys::Date;
 use worker::send::SendFuture;
 use worker::wasm_bindgen::JsValue;
-use worker::{Env, Headers, Method, Request, RequestInit, Response, ScheduledTime, SqlStorageValue, State};
+use worker::web_sys::{Request, Response};
+use worker::{Env, ScheduledTime, SqlStorageValue, State};
 
 /// Entities behind their namespaces; the binding is the kind's name in upper case.
 pub struct WorkersEntities(Env);
@@ -29,69 +30,18 @@ impl WorkersEntities {
     }
 }
 
-/// What travels to the object.
-#[derive(Serialize, Deserialize)]
-struct Question<C> {
-    id: String,
-    command: C,
-}
-
 fn failed(error: impl std::fmt::Display) -> EntityError {
     EntityError::Unavailable(error.to_string())
-}
-
-async fn ask<R: DeserializeOwned>(env: &Env, kind: &str, id: &str, body: String) -> Result<R, EntityError> {
-    let stub = env.durable_object(&kind.to_uppercase()).and_then(|namespace| namespace.get_by_name(id)).map_err(failed)?;
-    let mut response = if body.len() <= SMALL {
-        stub.fetch_with_str(&format!("{URL}{}", URL_SAFE_NO_PAD.encode(&body))).await.map_err(failed)?
-    } else {
-        let mut init = RequestInit::new();
-        init.with_method(Method::Post).with_body(Some(JsValue::from_str(&body)));
-        stub.fetch_with_request(Request::new_with_init(URL, &init).map_err(failed)?).await.map_err(failed)?
-    };
-    let reply = response.headers().get(REPLY).map_err(failed)?;
-    let text = match reply {
-        Some(reply) => reply,
-        None => response.text().await.map_err(failed)?,
-    };
-    if response.status_code() != 200 {
-        return Err(EntityError::Unavailable(text));
-    }
-    serde_json::from_str(&text).map_err(failed)
-}
-
-/// Where an object is asked; a small command is the rest of the path, in base64.
-const URL: &str = "https://entity/";
-/// The header of a small reply.
-const REPLY: &str = "x-reply";
-/// Up to so many bytes a command travels in the URL and a reply in a header: a body is a stream, and reading it costs as much again as
-/// the call.
-const SMALL: usize = 2048;
-
-/// The question of a request: in its URL, or in its body.
-async fn question<C: DeserializeOwned>(mut request: Request) -> worker::Result<Question<C>> {
-    let url = request.inner().url();
-    let body = match url.strip_prefix(URL).unwrap_or_default() {
-        "" => request.text().await?.into_bytes(),
-        encoded => URL_SAFE_NO_PAD.decode(encoded).map_err(|error| worker::Error::RustError(error.to_string()))?,
-    };
-    Ok(serde_json::from_slice(&body)?)
-}
-
-fn answer(reply: &impl Serialize) -> worker::Result<Response> {
-    let text = serde_json::to_string(reply)?;
-    if text.len() > SMALL || !text.is_ascii() {
-        return Response::ok(text);
-    }
-    let headers = Headers::new();
-    headers.set(REPLY, &text)?;
-    Ok(Response::empty()?.with_headers(headers))
 }
 
 impl Entities for WorkersEntities {
     async fn ask<E: EntityKind>(&self, id: &str, command: E::Command) -> Result<E::Reply, EntityError> {
         let body = serde_json::to_string(&Question { id: id.to_owned(), command }).map_err(failed)?;
-        SendFuture::new(ask(&self.0, E::NAME, id, body)).await
+        let (status, text) = SendFuture::new(wire::ask(&self.0, E::NAME, id, body)).await.map_err(failed)?;
+        if status != 200 {
+            return Err(EntityError::Unavailable(text));
+        }
+        serde_json::from_str(&text).map_err(failed)
     }
 
     async fn maintain<E: EntityKind>(&self, _: i64) -> Result<i64, EntityError> {
@@ -158,7 +108,7 @@ impl<E: EntityKind> EntityHost<E> {
 
     /// For the class' `fetch`: one command. Effects run after the response, or by alarm.
     pub async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        let question: Question<E::Command> = question(request).await?;
+        let question: Question<E::Command> = wire::question(request).await?;
         let platform = WorkersPlatform::of_entity(&self.0.env);
         // What the alarm is set to is asked for before the decision: between storing it and setting the alarm nothing is awaited,
         // so that both are written together.
@@ -175,19 +125,18 @@ impl<E: EntityKind> EntityHost<E> {
             });
         }
         match reply {
-            Some(reply) => answer(&reply),
-            None => Response::error("a command without an answer", 500),
+            Some(reply) => wire::answer(&reply),
+            None => Err(worker::Error::RustError("a command without an answer".to_owned())),
         }
     }
 
     /// For the class' `alarm`. Errors are caught and the alarm set again: the platform gives up after six retries.
-    pub async fn alarm(&self) -> worker::Result<Response> {
+    pub async fn alarm(&self) -> worker::Result<()> {
         let platform = WorkersPlatform::of_entity(&self.0.env);
         self.0.alarm.set(Some(None));
         let outcome = self.0.wake(&platform).await;
         self.0.report(&platform, outcome);
-        self.0.set_alarm().await?;
-        Response::empty()
+        self.0.set_alarm().await
     }
 }
 
@@ -303,14 +252,14 @@ impl<E: EntityKind> Inside<E> {
         let body = self.load()?.clone().unwrap_or_else(|| Body { id: id.to_owned(), entity: None, effects: Vec::new() });
         let Body { id, entity, mut effects } = body;
         effects.retain(|effect| !done.is_some_and(|done| is_it(effect, done)));
-        let step = entity::step::<E>(entity.clone(), command, context);
+        let step = entity::step::<E>(entity, command, context);
         for NewEffect { version, n, effect } in step.effects {
             let body = serde_json::to_string(&effect)?;
             effects.push(Waiting { version, n, body, attempts: 0, due_at: context.now.0 });
         }
         let waiting = !effects.is_empty();
         match step.change {
-            Change::Nothing if done.is_some() => self.store(Body { id, entity, effects })?,
+            Change::Nothing if done.is_some() => self.change_effects(|stored| *stored = effects)?,
             Change::Nothing => {}
             Change::Soon(after) if done.is_some() => self.store(Body { id, entity: Some(after), effects })?,
             Change::Soon(after) => self.store_soon(Body { id, entity: Some(after), effects }, platform),
@@ -422,33 +371,44 @@ fn is_it(effect: &Waiting, id: &EffectId) -> bool {
     effect.version == id.version && effect.n == id.n
 }
 
-/// Makes the Durable Object class of an entity kind.
+/// Makes the Durable Object class of an entity kind. `worker`'s own attribute would wrap request and response into types that make each
+/// a second time.
 ///
 /// ```ignore
-/// use worker::wasm_bindgen;
 /// tmcp_workers::entity_class!(SubjectEntity, tmcp_http::subject::Subject);
 /// ```
 #[macro_export]
 macro_rules! entity_class {
     ($class:ident, $kind:ty) => {
-        /// The Durable Object class.
-        #[worker::durable_object(alarm)]
-        pub struct $class {
-            host: $crate::EntityHost<$kind>,
-        }
+        const _: () = {
+            use worker::wasm_bindgen::JsValue;
+            use worker::wasm_bindgen::prelude::wasm_bindgen;
+            use worker::web_sys::{Request, Response};
+            use worker::{js_sys, wasm_bindgen, wasm_bindgen_futures};
 
-        impl worker::DurableObject for $class {
-            fn new(state: worker::State, env: worker::Env) -> Self {
-                Self { host: $crate::EntityHost::new(state, env) }
+            /// The Durable Object class.
+            #[wasm_bindgen(wasm_bindgen = wasm_bindgen)]
+            pub struct $class {
+                host: $crate::EntityHost<$kind>,
             }
 
-            async fn fetch(&self, request: worker::Request) -> worker::Result<worker::Response> {
-                self.host.fetch(request).await
-            }
+            #[wasm_bindgen(wasm_bindgen = wasm_bindgen, wasm_bindgen_futures = wasm_bindgen_futures, js_sys = js_sys)]
+            impl $class {
+                #[wasm_bindgen(constructor, wasm_bindgen = wasm_bindgen)]
+                pub fn new(state: worker::worker_sys::DurableObjectState, env: worker::Env) -> Self {
+                    Self { host: $crate::EntityHost::new(state.into(), env) }
+                }
 
-            async fn alarm(&self) -> worker::Result<worker::Response> {
-                self.host.alarm().await
+                #[wasm_bindgen(js_name = fetch)]
+                pub async fn fetch(&self, request: Request) -> Result<Response, JsValue> {
+                    Ok(self.host.fetch(request).await?)
+                }
+
+                #[wasm_bindgen(js_name = alarm)]
+                pub async fn alarm(&self) -> Result<(), JsValue> {
+                    Ok(self.host.alarm().await?)
+                }
             }
-        }
+        };
     };
 }

@@ -1,0 +1,26 @@
+//! `Aead` in pure Rust, by the crate `aes-gcm`.
+
+use aes_gcm::aead::{Aead as _, KeyInit, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use tmcp_ports::{Aead, AeadError, Sealing};
+
+/// AES-256-GCM in the component itself.
+pub struct PureAead;
+
+fn cipher(sealing: &Sealing<'_>) -> Aes256Gcm {
+    Aes256Gcm::new(sealing.key.into())
+}
+
+impl Aead for PureAead {
+    async fn seal(&self, sealing: Sealing<'_>, plain: &[u8]) -> Result<Vec<u8>, AeadError> {
+        let payload = Payload { msg: plain, aad: sealing.associated };
+        cipher(&sealing)
+            .encrypt(Nonce::from_slice(sealing.nonce), payload)
+            .map_err(|_| AeadError::Unavailable("too long".to_owned()))
+    }
+
+    async fn open(&self, sealing: Sealing<'_>, sealed: &[u8]) -> Result<Vec<u8>, AeadError> {
+        let payload = Payload { msg: sealed, aad: sealing.associated };
+        cipher(&sealing).decrypt(Nonce::from_slice(sealing.nonce), payload).map_err(|_| AeadError::Corrupt)
+    }
+}
