@@ -55,16 +55,56 @@ pub struct Counter {
     pub amount: i64,
 }
 
+/// What a counter counts. Its text is made when it is written, not at every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Counted {
+    /// `ms` is the class' upper end.
+    Request {
+        function: &'static str,
+        method: &'static str,
+        route: &'static str,
+        status: u16,
+        ms: Option<i64>,
+    },
+    Error {
+        function: &'static str,
+        code: &'static str,
+    },
+    Conflict {
+        function: &'static str,
+    },
+}
+
+impl Counted {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Request { .. } => "request",
+            Self::Error { .. } => "error",
+            Self::Conflict { .. } => "conflict",
+        }
+    }
+
+    fn labels(&self) -> serde_json::Value {
+        match *self {
+            Self::Request { function, method, route, status, ms } => {
+                json!([function, method, route, status.to_string(), ms.map(|end| end.to_string()).unwrap_or_default()])
+            }
+            Self::Error { function, code } => json!([function, code]),
+            Self::Conflict { function } => json!([function]),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Tally {
-    counts: BTreeMap<(&'static str, String), (i64, i64)>,
+    counts: BTreeMap<Counted, (i64, i64)>,
     /// Since when somebody is about to write what has gathered.
     leaving: Option<Millis>,
 }
 
 impl Tally {
-    fn add(&mut self, kind: &'static str, labels: &serde_json::Value, count: i64, amount: i64) {
-        let entry = self.counts.entry((kind, labels.to_string())).or_default();
+    fn add(&mut self, counted: Counted, count: i64, amount: i64) {
+        let entry = self.counts.entry(counted).or_default();
         entry.0 = entry.0.saturating_add(count);
         entry.1 = entry.1.saturating_add(amount);
     }
@@ -74,7 +114,10 @@ impl Tally {
         let counts = std::mem::take(&mut self.counts);
         let rows: Vec<_> = counts
             .into_iter()
-            .map(|((kind, labels), (count, amount))| json!({"kind": kind, "labels": labels, "count": count, "amount": amount}))
+            .map(|(counted, (count, amount))| {
+                let labels = counted.labels().to_string();
+                json!({"kind": counted.kind(), "labels": labels, "count": count, "amount": amount})
+            })
             .collect();
         (!rows.is_empty()).then(|| serde_json::Value::Array(rows).to_string())
     }
@@ -94,9 +137,9 @@ fn method_label(method: &http::Method) -> &'static str {
     }
 }
 
-/// The name of a duration's class: its upper end in milliseconds, or nothing.
-fn class(ms: i64) -> String {
-    BUCKETS_MS.iter().find(|end| ms <= **end).map(ToString::to_string).unwrap_or_default()
+/// A duration's class: its upper end in milliseconds; none for the last.
+fn class(ms: i64) -> Option<i64> {
+    BUCKETS_MS.into_iter().find(|end| ms <= *end)
 }
 
 /// How many requests one stands for; 0 where this one is not counted. Faults always are.
@@ -122,13 +165,14 @@ pub(crate) fn count<P: Platform>(platform: &P, sample: u32, answered: &Answered<
         fresh
     });
     let mut counts = tally.lock().unwrap_or_else(PoisonError::into_inner);
-    let labels = json!([function, method_label(answered.method), route, status.to_string(), class(ms)]);
-    counts.add("request", &labels, weight, ms.saturating_mul(weight));
+    let request = Counted::Request { function, method: method_label(answered.method), route, status, ms: class(ms) };
+    counts.add(request, weight, ms.saturating_mul(weight));
     if let Some(code) = answered.code {
-        counts.add("error", &json!([function, code]), weight, 0);
+        counts.add(Counted::Error { function, code }, weight, 0);
     }
     if answered.conflicts > 0 {
-        counts.add("conflict", &json!([function]), weight.saturating_mul(i64::try_from(answered.conflicts).unwrap_or(1)), 0);
+        let conflicts = weight.saturating_mul(i64::try_from(answered.conflicts).unwrap_or(1));
+        counts.add(Counted::Conflict { function }, conflicts, 0);
     }
     if counts.leaving.is_some_and(|since| now.0.saturating_sub(since.0) < GIVEN_UP_MS) {
         return;
@@ -156,18 +200,24 @@ mod tests {
 
     #[test]
     fn a_duration_is_in_the_class_that_it_just_fits() {
-        let classes: Vec<String> = [0, 5, 6, 10_000, 10_001].into_iter().map(class).collect();
-        assert_eq!(classes, ["5", "5", "10", "10000", ""]);
+        let classes: Vec<_> = [0, 5, 6, 10_000, 10_001].into_iter().map(class).collect();
+        assert_eq!(classes, [Some(5), Some(5), Some(10), Some(10_000), None]);
     }
 
     #[test]
     fn counters_gather_until_they_are_taken() {
         let mut tally = Tally::default();
-        tally.add("request", &json!(["storage", "GET"]), 1, 7);
-        tally.add("request", &json!(["storage", "GET"]), 2, 3);
+        let request = |ms| Counted::Request { function: "storage", method: "GET", route: "/x", status: 200, ms };
+        tally.add(request(Some(5)), 1, 7);
+        tally.add(request(Some(5)), 2, 3);
+        tally.add(request(None), 1, 20_000);
         tally.leaving = Some(Millis(1));
         let taken: serde_json::Value = serde_json::from_str(&tally.take().unwrap()).unwrap();
-        assert_eq!(taken, json!([{"kind": "request", "labels": "[\"storage\",\"GET\"]", "count": 3, "amount": 10}]));
+        let row = |ms: &str, count: i64, amount: i64| {
+            let labels = json!(["storage", "GET", "/x", "200", ms]).to_string();
+            json!({"kind": "request", "labels": labels, "count": count, "amount": amount})
+        };
+        assert_eq!(taken, json!([row("", 1, 20_000), row("5", 3, 10)]));
         assert!(tally.take().is_none() && tally.leaving.is_none());
     }
 }

@@ -78,7 +78,7 @@ pub struct EntityHost<E: EntityKind>(Rc<Inside<E>>);
 
 struct Inside<E: EntityKind> {
     state: State,
-    env: Env,
+    platform: WorkersPlatform,
     /// What the object is, once it was read; `Some(None)` means that there is nothing.
     known: RefCell<Option<Option<Body<E::State>>>>,
     /// Whether the table is there.
@@ -93,10 +93,10 @@ struct Inside<E: EntityKind> {
 
 impl<E: EntityKind> EntityHost<E> {
     /// For the class' constructor.
-    pub fn new(state: State, env: Env) -> Self {
+    pub fn new(state: State, env: &Env) -> Self {
         let inside = Inside {
             state,
-            env,
+            platform: WorkersPlatform::of_entity(env),
             known: RefCell::new(None),
             table: Cell::new(false),
             late: Cell::new(false),
@@ -109,7 +109,7 @@ impl<E: EntityKind> EntityHost<E> {
     /// For the class' `fetch`: one command. Effects run after the response, or by alarm.
     pub async fn fetch(&self, request: Request) -> worker::Result<Response> {
         let question: Question<E::Command> = wire::question(request).await?;
-        let platform = WorkersPlatform::of_entity(&self.0.env);
+        let platform = self.0.platform.clone();
         // What the alarm is set to is asked for before the decision: between storing it and setting the alarm nothing is awaited,
         // so that both are written together.
         self.0.know_alarm().await?;
@@ -132,7 +132,7 @@ impl<E: EntityKind> EntityHost<E> {
 
     /// For the class' `alarm`. Errors are caught and the alarm set again: the platform gives up after six retries.
     pub async fn alarm(&self) -> worker::Result<()> {
-        let platform = WorkersPlatform::of_entity(&self.0.env);
+        let platform = self.0.platform.clone();
         self.0.alarm.set(Some(None));
         let outcome = self.0.wake(&platform).await;
         self.0.report(&platform, outcome);
@@ -396,7 +396,7 @@ macro_rules! entity_class {
             impl $class {
                 #[wasm_bindgen(constructor, wasm_bindgen = wasm_bindgen)]
                 pub fn new(state: worker::worker_sys::DurableObjectState, env: worker::Env) -> Self {
-                    Self { host: $crate::EntityHost::new(state.into(), env) }
+                    Self { host: $crate::EntityHost::new(state.into(), &env) }
                 }
 
                 #[wasm_bindgen(js_name = fetch)]

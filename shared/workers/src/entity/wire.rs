@@ -6,8 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use web_sys::{Headers, Request, RequestInit, Response, ResponseInit};
+use web_sys::{Request, RequestInit, Response, ResponseInit};
 use worker::Env;
+use worker::js_sys::{Object, Reflect};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::worker_sys::DurableObjectNamespace;
@@ -62,8 +63,8 @@ pub fn answer(reply: &impl Serialize) -> worker::Result<Response> {
     if text.len() > SMALL || !text.is_ascii() {
         return Ok(Response::new_with_opt_str(Some(&text))?);
     }
-    let headers = Headers::new()?;
-    headers.set(REPLY, &text)?;
+    let headers = Object::new();
+    Reflect::set(&headers, &JsValue::from_str(REPLY), &JsValue::from_str(&text))?;
     let init = ResponseInit::new();
     init.set_headers(&headers);
     Ok(Response::new_with_opt_str_and_init(None, &init)?)

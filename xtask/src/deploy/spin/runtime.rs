@@ -19,7 +19,7 @@ pub const OPERATOR_SECRET: &str = "tmcp-edge-operator";
 /// A runtime configuration, which may hold secrets.
 pub struct Config {
     table: Table,
-    hidden: Vec<String>,
+    shown: Table,
 }
 
 impl Config {
@@ -30,38 +30,40 @@ impl Config {
 
     /// The same without its secrets.
     pub fn shown(&self) -> Result<String> {
-        Ok(self.hidden.iter().fold(self.text()?, |text, secret| text.replace(secret.as_str(), "(hidden)")))
+        toml::to_string(&self.shown).context("cannot write the runtime configuration")
     }
 }
 
 /// The runtime configuration of an environment. Without secrets, for a dry run, their places are named.
 pub fn config(spin: &Spin, secrets: Option<&Secrets>) -> Result<Config> {
-    let mut hidden = Vec::new();
-    let mut secret = |name: &str, why: &str| -> Result<Value> {
-        let Some(secrets) = secrets else { return Ok(format!("the secret {name}").into()) };
-        let value = secrets.require(name, why)?;
-        hidden.push(value.to_owned());
-        Ok(value.into())
+    let shown = rendered(spin, |name, _| Ok(format!("the secret {name}")))?;
+    let table = match secrets {
+        Some(secrets) => rendered(spin, |name, why| secrets.require(name, why).map(str::to_owned))?,
+        None => shown.clone(),
     };
+    Ok(Config { table, shown })
+}
+
+/// The configuration with what `secret` gives for a name and the reason why it is needed.
+fn rendered(spin: &Spin, secret: impl Fn(&str, &str) -> Result<String>) -> Result<Table> {
     let local = |file: &str| Value::from(spin.data.join(file).display().to_string());
     let database = match spin.database {
         Database::Local => vec![("type", "spin".into()), ("path", local("tmcp.db"))],
         Database::Turso => {
             let token = secret("TURSO_TOKEN", "spin.database is \"turso\"");
-            vec![("type", "libsql".into()), ("url", spin.turso_url.clone().into()), ("token", token?)]
+            vec![("type", "libsql".into()), ("url", spin.turso_url.clone().into()), ("token", token?.into())]
         }
     };
     let key_value = match spin.key_value {
         KeyValue::Local => vec![("type", "spin".into()), ("path", local("key-value.db"))],
-        KeyValue::Redis => vec![("type", "redis".into()), ("url", secret("REDIS_URL", "spin.key_value is \"redis\"")?)],
+        KeyValue::Redis => vec![("type", "redis".into()), ("url", secret("REDIS_URL", "spin.key_value is \"redis\"")?.into())],
     };
     let blocked: Vec<Value> = spin.block_networks.iter().map(|network| network.clone().into()).collect();
-    let table = table([
+    Ok(table([
         ("sqlite_database", table([("default", table(database).into())]).into()),
         ("key_value_store", table([("default", table(key_value).into())]).into()),
         ("outbound_networking", table([("block_networks", blocked.into())]).into()),
-    ]);
-    Ok(Config { table, hidden })
+    ]))
 }
 
 fn table(entries: impl IntoIterator<Item = (&'static str, Value)>) -> Table {
@@ -120,12 +122,13 @@ mod tests {
         let without = parse(&all, &KeyIds::default()).unwrap();
         let error = config(&spin, Some(&without)).err().unwrap().to_string();
         assert!(error.contains("TURSO_TOKEN is missing"), "{error}");
-        all["TURSO_TOKEN"] = "turso-token".into();
+        // With characters that TOML writes otherwise.
+        all["TURSO_TOKEN"] = "turso-token\"\\\u{7f}".into();
         all["REDIS_URL"] = "redis://user:pass@redis.example".into();
         let with = config(&spin, Some(&parse(&all, &KeyIds::default()).unwrap())).unwrap();
         let table: Table = with.text().unwrap().parse().unwrap();
         assert_eq!(table["sqlite_database"]["default"]["type"].as_str(), Some("libsql"));
-        assert_eq!(table["sqlite_database"]["default"]["token"].as_str(), Some("turso-token"));
+        assert_eq!(table["sqlite_database"]["default"]["token"].as_str(), Some("turso-token\"\\\u{7f}"));
         assert_eq!(table["key_value_store"]["default"]["type"].as_str(), Some("redis"));
         let shown = with.shown().unwrap();
         assert!(
