@@ -13,7 +13,7 @@ const ROUTES: [&Route; 3] = [&INTERNAL_MAINTAIN_AUTH, &INTERNAL_MAINTAIN_IDENTIT
 pub async fn run<P: Platform>(platform: &P, settings: &Settings, trace: &Trace, request_id: &str) -> (bool, Value) {
     let (mut all, mut results) = (true, Map::new());
     for route in ROUTES {
-        let answer = internal::ask::<P, Value>(platform, &settings.service_key, trace, request_id, route, &json!({})).await;
+        let answer = internal::ask::<P, Value>(platform, &settings.service_keys, trace, request_id, route, &json!({})).await;
         let result = match answer {
             Ok(Ok(result)) => result,
             Ok(Err(refused)) => {

@@ -150,7 +150,7 @@ impl<P: Platform> Call<P> {
 
     /// Asks another function.
     pub async fn ask<T: DeserializeOwned>(&self, route: &Route, body: &impl Serialize) -> Result<Result<T, Refused>, Failure> {
-        internal::ask(&self.platform, &self.settings.service_key, &self.trace, &self.request_id, route, body).await
+        internal::ask(&self.platform, &self.settings.service_keys, &self.trace, &self.request_id, route, body).await
     }
 
     /// An outbound request in this request's trace.

@@ -174,8 +174,8 @@ impl<P: Platform> Service<P> {
             Some(look_up) => look_up(around.platform.clone(), origin.to_owned()).await?,
             None => {
                 let body = BTreeMap::from([("origin", origin)]);
-                let key = &around.settings.service_key;
-                internal::ask(&around.platform, key, &around.trace, &around.request_id, &INTERNAL_ORIGINS, &body).await??
+                let keys = &around.settings.service_keys;
+                internal::ask(&around.platform, keys, &around.trace, &around.request_id, &INTERNAL_ORIGINS, &body).await??
             }
         };
         around.platform.memo().put(&name, info.clone(), now.plus(cors::REMEMBER_MS));

@@ -12,17 +12,38 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use tmcp_ports::{Clock, Platform, Services};
+use tmcp_protocol::Millis;
 use tmcp_protocol::routes::Route;
-use tmcp_protocol::{Millis, Secret};
+use zeroize::Zeroizing;
 
 /// The header that carries the token.
 pub const HEADER: &str = "x-tmcp-service";
 /// How long a token holds, and how far clocks may be apart.
 const VALID_MS: i64 = 60_000;
 
-fn mac(key: &Secret, method: &str, path: &str, body: &[u8], at: i64) -> Option<Hmac<Sha256>> {
-    let key = STANDARD.decode(key.expose()).ok()?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key).ok()?;
+/// The keys of service tokens: the first signs, every one verifies. There are two while a key is being replaced, so that functions that
+/// have the new one already and functions that do not have it yet understand each other.
+pub struct ServiceKeys {
+    first: Zeroizing<Vec<u8>>,
+    others: Vec<Zeroizing<Vec<u8>>>,
+}
+
+impl ServiceKeys {
+    /// From base64, with commas between; `None` where one has fewer than 32 bytes, or where there are more than two.
+    pub fn parse(text: &str) -> Option<Self> {
+        let key = |text: &str| STANDARD.decode(text).ok().filter(|bytes| bytes.len() >= 32).map(Zeroizing::new);
+        let mut keys = text.split(',').map(key).collect::<Option<Vec<_>>>()?.into_iter();
+        let (first, others) = (keys.next()?, keys.collect::<Vec<_>>());
+        (others.len() <= 1).then_some(Self { first, others })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&self.first).chain(&self.others).map(|key| key.as_slice())
+    }
+}
+
+fn mac(key: &[u8], method: &str, path: &str, body: &[u8], at: i64) -> Option<Hmac<Sha256>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
     for part in [method.as_bytes(), path.as_bytes(), &Sha256::digest(body), at.to_string().as_bytes()] {
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part);
@@ -31,23 +52,23 @@ fn mac(key: &Secret, method: &str, path: &str, body: &[u8], at: i64) -> Option<H
 }
 
 /// A token for one call.
-pub fn sign(key: &Secret, method: &str, path: &str, body: &[u8], now: Millis) -> Option<String> {
-    let tag = mac(key, method, path, body, now.0)?.finalize().into_bytes();
+pub fn sign(keys: &ServiceKeys, method: &str, path: &str, body: &[u8], now: Millis) -> Option<String> {
+    let tag = mac(&keys.first, method, path, body, now.0)?.finalize().into_bytes();
     Some(format!("{}.{}", now.0, URL_SAFE_NO_PAD.encode(tag)))
 }
 
 /// Whether `token` was made for this call within the last minute.
-pub fn holds(key: &Secret, token: &str, method: &str, path: &str, body: &[u8], now: Millis) -> bool {
+pub fn holds(keys: &ServiceKeys, token: &str, method: &str, path: &str, body: &[u8], now: Millis) -> bool {
     let Some((at, tag)) = token.split_once('.') else { return false };
     let (Ok(at), Ok(tag)) = (at.parse::<i64>(), URL_SAFE_NO_PAD.decode(tag)) else { return false };
     now.0.abs_diff(at) <= VALID_MS.unsigned_abs()
-        && mac(key, method, path, body, at).is_some_and(|mac| mac.verify_slice(&tag).is_ok())
+        && keys.all().any(|key| mac(key, method, path, body, at).is_some_and(|mac| mac.verify_slice(&tag).is_ok()))
 }
 
 /// Asks another function. Its good answer is decoded, its refusal comes back as [`Refused`].
 pub async fn ask<P: Platform, T: DeserializeOwned>(
     platform: &P,
-    key: &Secret,
+    keys: &ServiceKeys,
     trace: &Trace,
     request_id: &str,
     route: &Route,
@@ -55,7 +76,7 @@ pub async fn ask<P: Platform, T: DeserializeOwned>(
 ) -> Result<Result<T, Refused>, Failure> {
     let method = route.method.as_str();
     let body = serde_json::to_vec(body).map_err(|error| Failure::internal(error.to_string()))?;
-    let token = sign(key, method, route.path, &body, platform.clock().now()).ok_or_else(|| Failure::internal("service key"))?;
+    let token = sign(keys, method, route.path, &body, platform.clock().now()).ok_or_else(|| Failure::internal("service key"))?;
     let request = http::Request::builder()
         .method(method)
         .uri(format!("http://{}.spin.internal{}", route.function.as_str(), route.path))
@@ -99,10 +120,32 @@ impl From<Refused> for Failure {
 mod tests {
     use super::*;
 
+    fn keys(bytes: &[u8]) -> ServiceKeys {
+        let texts: Vec<String> = bytes.iter().map(|byte| STANDARD.encode([*byte; 32])).collect();
+        ServiceKeys::parse(&texts.join(",")).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_replaced_without_a_refusal_in_between() {
+        let now = Millis(1_800_000_000_000);
+        let steps = [keys(&[1]), keys(&[1, 2]), keys(&[2, 1]), keys(&[2])];
+        let understood = |from: &ServiceKeys, to: &ServiceKeys| {
+            let token = sign(from, "POST", "/internal/erase", b"{}", now).unwrap();
+            holds(to, &token, "POST", "/internal/erase", b"{}", now)
+        };
+        for pair in steps.windows(2) {
+            assert!(understood(&pair[0], &pair[1]) && understood(&pair[1], &pair[0]));
+        }
+        assert!(!understood(&steps[0], &steps[3]) && !understood(&steps[3], &steps[0]));
+        let long = STANDARD.encode([7; 32]);
+        for bad in ["", ",", &format!("{long},"), &format!("{long},{long},{long}"), &format!("{long}, {long}"), "c2hvcnQ="] {
+            assert!(ServiceKeys::parse(bad).is_none(), "{bad}");
+        }
+    }
+
     #[test]
     fn a_token_holds_for_one_call_and_one_minute() {
-        let key = Secret::new(STANDARD.encode([7; 32]));
-        let other = Secret::new(STANDARD.encode([8; 32]));
+        let (key, other) = (keys(&[7]), keys(&[8]));
         let now = Millis(1_800_000_000_000);
         let token = sign(&key, "POST", "/internal/erase", b"{}", now).unwrap();
         let holds_for = |key, method, path, body, now| holds(key, &token, method, path, body, now);

@@ -134,7 +134,7 @@ async fn call<P: Platform>(
     if matches!(caller, Caller::Service) {
         let token = parts.headers.get(internal::HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let now = around.platform.clock().now();
-        if !internal::holds(&around.settings.service_key, token, route.method.as_str(), parts.uri.path(), &body, now) {
+        if !internal::holds(&around.settings.service_keys, token, route.method.as_str(), parts.uri.path(), &body, now) {
             return Err(Failure::new(ErrorCode::NotFound, "there is nothing at this path").because("no service token"));
         }
     }

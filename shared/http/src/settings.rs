@@ -1,5 +1,6 @@
 //! Configuration that every function reads, parsed once per isolate (per request on Spin). A missing or malformed value is named.
 
+use crate::internal::ServiceKeys;
 use std::sync::Arc;
 use tmcp_ports::{Clock, Config, Memo, Platform};
 use tmcp_protocol::Secret;
@@ -36,7 +37,7 @@ pub struct Settings {
     /// The keys that verify tokens.
     pub jwks: KeySet<PublicJwk>,
     /// The key of service tokens.
-    pub service_key: Secret,
+    pub service_keys: ServiceKeys,
     /// Rate limits in force.
     pub limits: Limits,
     /// Whether every request leaves a line in the log, not only those that fail by our fault.
@@ -74,12 +75,9 @@ fn issuer(text: &str) -> Result<String, String> {
     }
 }
 
-fn service_key(text: &str) -> Result<Secret, String> {
-    use base64::Engine;
-    match base64::engine::general_purpose::STANDARD.decode(text) {
-        Ok(bytes) if bytes.len() >= 32 => Ok(Secret::new(text)),
-        _ => Err("must be base64 of at least 32 random bytes".to_owned()),
-    }
+fn service_keys(text: &str) -> Result<ServiceKeys, String> {
+    ServiceKeys::parse(text)
+        .ok_or_else(|| "must be base64 of at least 32 random bytes, or two of that with a comma between".to_owned())
 }
 
 impl Settings {
@@ -89,7 +87,7 @@ impl Settings {
         Ok(Self {
             issuer: require(config, "ISSUER", issuer)?,
             jwks: require(config, "JWKS", KeySet::parse_public)?,
-            service_key: require(config, "SERVICE_KEY", service_key)?,
+            service_keys: require(config, "SERVICE_KEY", service_keys)?,
             limits: Limits::parse(optional("LIMITS", "{}").expose()).map_err(|e| wrong("LIMITS")(e.to_string()))?,
             log_requests: log_requests(config)?,
             metrics_sample: metrics_sample(optional("METRICS_SAMPLE", "1").expose())
@@ -138,6 +136,7 @@ mod tests {
             ("ISSUER", "tmcp.example", "must be an origin"),
             ("JWKS", "{\"keys\":[]}", "the key set is empty"),
             ("SERVICE_KEY", "short-secret", "must be base64"),
+            ("SERVICE_KEY", "c2VydmljZS1rZXktb2YtdGhpcnR5LXR3by1ieXRlcyE=,short-secret", "must be base64"),
             ("METRICS_SAMPLE", "0", "must be a whole number"),
             ("LOG", "everything", "must be `requests`"),
             ("LIMITS", "{\"nope\":{}}", "there is no limit class"),

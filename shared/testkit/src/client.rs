@@ -6,12 +6,13 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::Value as Json;
 use tmcp_http::group::Service;
-use tmcp_http::{Address, Group, internal};
+use tmcp_http::internal::{self, ServiceKeys};
+use tmcp_http::{Address, Group};
 use tmcp_ports::{Clock, Platform};
 use tmcp_protocol::jwk::KeySet;
 use tmcp_protocol::routes::{Function, Route};
 use tmcp_protocol::token::{Kind, TepClaims, TokenKind, Unsigned};
-use tmcp_protocol::{AppId, ClientId, MatrixUserId, ScopeSet, Secret, Uid};
+use tmcp_protocol::{AppId, ClientId, MatrixUserId, ScopeSet, Uid};
 
 /// An answer.
 #[derive(Debug)]
@@ -105,9 +106,9 @@ impl Client {
     /// # Panics
     /// When the request cannot be built.
     pub async fn internal(&self, route: &Route, body: Json) -> Answer {
-        let key = Secret::new("c2VydmljZS1rZXktb2YtdGhpcnR5LXR3by1ieXRlcyE=");
+        let keys = ServiceKeys::parse("c2VydmljZS1rZXktb2YtdGhpcnR5LXR3by1ieXRlcyE=").expect("a service key");
         let body = body.to_string();
-        let token = internal::sign(&key, route.method.as_str(), route.path, body.as_bytes(), self.platform.clock().now());
+        let token = internal::sign(&keys, route.method.as_str(), route.path, body.as_bytes(), self.platform.clock().now());
         let builder = http::Request::builder()
             .method(route.method.as_str())
             .uri(route.path)

@@ -2,14 +2,15 @@
 
 use crate::input::Input;
 use std::collections::BTreeMap;
+use tmcp_http::Address;
 use tmcp_http::body::Form;
+use tmcp_http::internal::{self, ServiceKeys};
 use tmcp_http::trace::{Trace, request_id};
-use tmcp_http::{Address, internal};
 use tmcp_ports::Random;
 use tmcp_protocol::bucket::Bucket;
 use tmcp_protocol::jwk::KeySet;
 use tmcp_protocol::limits::{LimitClass, Limits};
-use tmcp_protocol::{AppId, ClientId, MatrixUserId, Millis, ScopeSet, Secret, ServerName, Uid};
+use tmcp_protocol::{AppId, ClientId, MatrixUserId, Millis, ScopeSet, ServerName, Uid};
 
 /// Runs one input.
 pub fn run(data: &[u8]) {
@@ -193,20 +194,20 @@ fn address(text: &str) {
 fn service_token(mut input: Input<'_>) {
     const KEY: &str = "c2VydmljZS1rZXktb2YtdGhpcnR5LXR3by1ieXRlcyE=";
     const NOW: Millis = Millis(1_795_305_600_000);
-    let key = Secret::new(KEY);
-    let good = internal::sign(&key, "POST", "/internal/erase", b"{}", NOW).expect("a token");
+    let keys = ServiceKeys::parse(KEY).expect("a service key");
+    let good = internal::sign(&keys, "POST", "/internal/erase", b"{}", NOW).expect("a token");
     let at = i64::try_from(input.number::<3>()).unwrap_or(0) - (1 << 23);
-    assert_eq!(internal::holds(&key, &good, "POST", "/internal/erase", b"{}", NOW.plus(at)), at.abs() <= 60_000);
+    assert_eq!(internal::holds(&keys, &good, "POST", "/internal/erase", b"{}", NOW.plus(at)), at.abs() <= 60_000);
     let (token, body) = input.lines();
     let token = token.replace('$', &good);
-    if internal::holds(&key, &token, "POST", "/internal/erase", b"{}", NOW) {
+    if internal::holds(&keys, &token, "POST", "/internal/erase", b"{}", NOW) {
         // The time may be spelt with a plus sign or zeros; the tag is over the number.
         let tag = |token: &str| token.split_once('.').map(|(at, tag)| (at.parse::<i64>().ok(), tag.to_owned()));
         assert_eq!(tag(&token), tag(&good), "another token than the signed one holds");
     }
     if body != "{}" {
         assert!(
-            !internal::holds(&key, &good, "POST", "/internal/erase", body.as_bytes(), NOW),
+            !internal::holds(&keys, &good, "POST", "/internal/erase", body.as_bytes(), NOW),
             "the token holds for another body"
         );
     }

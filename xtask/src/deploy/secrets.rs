@@ -158,9 +158,10 @@ impl Secrets {
     /// What the functions would refuse is refused here, before anything is deployed.
     fn check(&self) -> Result<()> {
         let bytes = |text: &str| STANDARD.decode(text).map(|bytes| bytes.len()).unwrap_or_default();
+        let service: Vec<&str> = self.get("SERVICE_KEY").unwrap_or_default().split(',').collect();
         ensure!(
-            bytes(self.get("SERVICE_KEY").unwrap_or_default()) >= 32,
-            "SERVICE_KEY must be base64 of at least 32 random bytes"
+            service.len() <= 2 && service.iter().all(|key| bytes(key) >= 32),
+            "SERVICE_KEY must be base64 of at least 32 random bytes, or two of that with a comma between while one is replaced"
         );
         ensure!(
             self.get("OPERATOR_TOKEN").unwrap_or_default().len() >= TOKEN_LENGTH,
