@@ -72,11 +72,12 @@ pub fn check_untrusted(url: &str, own_host: &str) -> Result<Url, Refused> {
     let Some(Host::Domain(domain)) = url.host() else {
         return Err(Refused::Address);
     };
-    let domain = domain.trim_end_matches('.').to_ascii_lowercase();
-    if !domain.contains('.') || domain.is_empty() {
+    let domain = domain.strip_suffix('.').unwrap_or(domain).to_ascii_lowercase();
+    // An empty label hides a number at the end from the URL parser: `0x7f.1..` would stay a name.
+    if !domain.contains('.') || domain.split('.').any(str::is_empty) {
         return Err(Refused::Name);
     }
-    if domain.rsplit('.').next().is_some_and(|tld| tld.bytes().all(|b| b.is_ascii_digit())) {
+    if domain.rsplit('.').next().is_some_and(is_number) {
         return Err(Refused::Address);
     }
     let is_local = |suffix: &&str| domain.strip_suffix(*suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
@@ -90,6 +91,14 @@ pub fn check_untrusted(url: &str, own_host: &str) -> Result<Url, Refused> {
         return Err(Refused::Port);
     }
     Ok(url)
+}
+
+/// Whether `inet_aton` would read a label as a number.
+fn is_number(label: &str) -> bool {
+    label.strip_prefix("0x").map_or_else(
+        || label.bytes().all(|byte| byte.is_ascii_digit()),
+        |digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+    )
 }
 
 /// Addresses that must be refused, each with the reason; the contract suite sends every one through every adapter.
@@ -109,6 +118,10 @@ pub const REFUSED_URLS: &[(&str, Refused)] = &[
     ("https://1.1.1.1/", Refused::Address),
     ("https://[::1]/", Refused::Address),
     ("https://[::ffff:127.0.0.1]/", Refused::Address),
+    ("https://0x.0x../", Refused::Name),
+    ("https://0x7f.0.0.0x1../", Refused::Name),
+    ("https://127.0.0.1../", Refused::Name),
+    ("https://matrix..example.org/", Refused::Name),
     ("https://localhost/", Refused::Name),
     ("https://LOCALHOST./", Refused::Name),
     ("https://intranet/", Refused::Name),
