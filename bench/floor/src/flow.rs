@@ -162,11 +162,13 @@ async fn put<C: Calls + Clone + 'static>(calls: &C, claims: &Claims, key: &str, 
         let args = vec![json!(now), json!(item), uid.clone(), app.clone(), json!(1), quota];
         calls.query(INTEND, args).await?;
         calls.put(&format!("storage/{blob}/0"), sealed).await?;
-        let later = calls.clone();
-        calls.later(async move {
-            let before = later.now() - 10 * 60 * 1000;
-            let _ = later.query(OLD_GARBAGE, vec![json!(before), json!(2)]).await;
-        });
+        if calls.random()[0] < 64 {
+            let later = calls.clone();
+            calls.later(async move {
+                let before = later.now() - 10 * 60 * 1000;
+                let _ = later.query(OLD_GARBAGE, vec![json!(before), json!(8)]).await;
+            });
+        }
     }
     let account = vec![uid.clone(), app.clone(), json!(now), json!(1), json!(1), json!(10 * 1024 * 1024), json!(1000)];
     calls.batch(vec![(WRITE, vec![uid, app, json!(now), json!(item)]), (ACCOUNT, account)]).await?;
