@@ -194,11 +194,7 @@ pub async fn apply<P: Platform>(
     let mut statements = vec![stmt!(sql::WRITE, uid, app, now, payload.as_str())];
     // Tombstones beyond the most recent ones go once in 128 deletions or so, whoever's turn it is.
     let deletions = changes.iter().filter(|change| change.value.is_none()).count();
-    let due = || {
-        let [draw] = platform.random().bytes();
-        usize::from(draw) < deletions * 2
-    };
-    if deletions > 0 && due() {
+    if deletions > 0 && drawn(platform, deletions * 2) {
         statements.push(stmt!(sql::MARK_SURPLUS, uid, app, sql::MAX_TOMBSTONES));
         statements.push(stmt!(sql::DROP_SURPLUS, uid, app));
     }
@@ -247,6 +243,12 @@ fn outcomes(
     changes.iter().map(outcome).collect()
 }
 
+/// True so many times out of 256.
+fn drawn(platform: &impl Platform, times: usize) -> bool {
+    let [draw] = platform.random().bytes();
+    usize::from(draw) < times
+}
+
 /// Marks blobs as garbage after the response, rather than leaving them to the sweep for an hour.
 fn abandon_later<P: Platform>(platform: &P, sealed: &[Sealed]) {
     let blobs: Vec<String> = sealed.iter().map(|sealed| sealed.blob.clone()).collect();
@@ -263,9 +265,8 @@ fn abandon_later<P: Platform>(platform: &P, sealed: &[Sealed]) {
 /// Removes old garbage after the response, twice as much as writes can leave: so the sweep grows with what there is to sweep. After a
 /// single write every fourth time, and then for four, since looking costs as much as the write's own statements.
 fn collect_later<P: Platform>(platform: &P, items: usize) {
-    let [draw] = platform.random().bytes();
     let most = match items {
-        1 if draw >= 64 => return,
+        1 if !drawn(platform, 64) => return,
         1 => 8,
         _ => i64::try_from(items).unwrap_or(1).saturating_mul(2),
     };

@@ -1,11 +1,11 @@
 //! Configuration that every function reads, parsed once per isolate (per request on Spin). A missing or malformed value is named.
 
-use crate::internal::ServiceKeys;
 use std::sync::Arc;
 use tmcp_ports::{Clock, Config, Memo, Platform};
 use tmcp_protocol::Secret;
 use tmcp_protocol::jwk::{KeySet, PublicJwk};
 use tmcp_protocol::limits::Limits;
+use tmcp_protocol::service::ServiceKeys;
 
 /// How long parsed configuration is remembered.
 const REMEMBER_MS: i64 = 60_000;
@@ -36,7 +36,7 @@ pub struct Settings {
     pub issuer: String,
     /// The keys that verify tokens.
     pub jwks: KeySet<PublicJwk>,
-    /// The key of service tokens.
+    /// The keys of service tokens.
     pub service_keys: ServiceKeys,
     /// Rate limits in force.
     pub limits: Limits,
@@ -75,11 +75,6 @@ fn issuer(text: &str) -> Result<String, String> {
     }
 }
 
-fn service_keys(text: &str) -> Result<ServiceKeys, String> {
-    ServiceKeys::parse(text)
-        .ok_or_else(|| "must be base64 of at least 32 random bytes, or two of that with a comma between".to_owned())
-}
-
 impl Settings {
     fn read(config: &impl Config) -> Result<Self, InvalidSetting> {
         let optional = |name: &'static str, default: &str| config.get(name).unwrap_or_else(|| Secret::new(default));
@@ -87,7 +82,7 @@ impl Settings {
         Ok(Self {
             issuer: require(config, "ISSUER", issuer)?,
             jwks: require(config, "JWKS", KeySet::parse_public)?,
-            service_keys: require(config, "SERVICE_KEY", service_keys)?,
+            service_keys: require(config, "SERVICE_KEY", ServiceKeys::parse)?,
             limits: Limits::parse(optional("LIMITS", "{}").expose()).map_err(|e| wrong("LIMITS")(e.to_string()))?,
             log_requests: log_requests(config)?,
             metrics_sample: metrics_sample(optional("METRICS_SAMPLE", "1").expose())

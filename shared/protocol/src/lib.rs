@@ -10,6 +10,7 @@ pub mod limits;
 pub mod routes;
 pub mod scope;
 pub mod secret;
+pub mod service;
 pub mod storage;
 pub mod time;
 pub mod token;

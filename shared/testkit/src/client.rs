@@ -6,11 +6,11 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::Value as Json;
 use tmcp_http::group::Service;
-use tmcp_http::internal::{self, ServiceKeys};
-use tmcp_http::{Address, Group};
+use tmcp_http::{Address, Group, internal};
 use tmcp_ports::{Clock, Platform};
 use tmcp_protocol::jwk::KeySet;
 use tmcp_protocol::routes::{Function, Route};
+use tmcp_protocol::service::ServiceKeys;
 use tmcp_protocol::token::{Kind, TepClaims, TokenKind, Unsigned};
 use tmcp_protocol::{AppId, ClientId, MatrixUserId, ScopeSet, Uid};
 

@@ -3,7 +3,7 @@
 
 use tmcp_aes256gcm::PureAead;
 use tmcp_ports::{Aead, AeadError, Sealing};
-use web_sys::{AesGcmParams, CryptoKey};
+use web_sys::{AesGcmParams, CryptoKey, SubtleCrypto};
 use worker::js_sys::{Array, Promise, Uint8Array};
 use worker::send::SendFuture;
 use worker::wasm_bindgen::{JsCast, JsValue};
@@ -28,11 +28,13 @@ fn params(sealing: &Sealing<'_>) -> AesGcmParams {
     params
 }
 
-async fn import(sealing: &Sealing<'_>, usage: &str) -> Result<CryptoKey, AeadError> {
+/// WebCrypto, and the key as it takes it.
+async fn keyed(sealing: &Sealing<'_>, usage: &str) -> Result<(SubtleCrypto, CryptoKey), AeadError> {
     let (key, usages) = (Uint8Array::from(sealing.key.as_slice()), Array::of1(&JsValue::from_str(usage)));
-    let subtle = subtle().map_err(|error| AeadError::Unavailable(error.0))?;
+    let subtle = subtle().map_err(failed("not there"))?;
     let promise = subtle.import_key_with_str("raw", &key, ALGORITHM, false, &usages).map_err(failed("importKey"))?;
-    JsFuture::from(promise).await.map(JsCast::unchecked_into).map_err(failed("importKey"))
+    let key = JsFuture::from(promise).await.map_err(failed("importKey"))?;
+    Ok((subtle, key.unchecked_into()))
 }
 
 async fn bytes(promise: Promise) -> Result<Vec<u8>, JsValue> {
@@ -40,22 +42,16 @@ async fn bytes(promise: Promise) -> Result<Vec<u8>, JsValue> {
 }
 
 async fn encrypt(sealing: Sealing<'_>, plain: &[u8]) -> Result<Vec<u8>, AeadError> {
-    let key = import(&sealing, "encrypt").await?;
-    let subtle = subtle().map_err(|error| AeadError::Unavailable(error.0))?;
-    let promise = subtle
-        .encrypt_with_object_and_buffer_source(&params(&sealing), &key, &Uint8Array::from(plain))
-        .map_err(failed("encrypt"))?;
-    bytes(promise).await.map_err(failed("encrypt"))
+    let (subtle, key) = keyed(&sealing, "encrypt").await?;
+    let promise = subtle.encrypt_with_object_and_buffer_source(&params(&sealing), &key, &Uint8Array::from(plain));
+    bytes(promise.map_err(failed("encrypt"))?).await.map_err(failed("encrypt"))
 }
 
 async fn decrypt(sealing: Sealing<'_>, sealed: &[u8]) -> Result<Vec<u8>, AeadError> {
-    let key = import(&sealing, "decrypt").await?;
-    let subtle = subtle().map_err(|error| AeadError::Unavailable(error.0))?;
-    let promise = subtle
-        .decrypt_with_object_and_buffer_source(&params(&sealing), &key, &Uint8Array::from(sealed))
-        .map_err(failed("decrypt"))?;
-    // Its only way to fail from here on is a tag that does not hold (OperationError).
-    bytes(promise).await.map_err(|_| AeadError::Corrupt)
+    let (subtle, key) = keyed(&sealing, "decrypt").await?;
+    let promise = subtle.decrypt_with_object_and_buffer_source(&params(&sealing), &key, &Uint8Array::from(sealed));
+    // Its only way to fail from there on is a tag that does not hold (OperationError).
+    bytes(promise.map_err(failed("decrypt"))?).await.map_err(|_| AeadError::Corrupt)
 }
 
 impl Aead for WebAead {

@@ -2,14 +2,14 @@
 
 use crate::input::Input;
 use std::collections::BTreeMap;
-use tmcp_http::Address;
 use tmcp_http::body::Form;
-use tmcp_http::internal::{self, ServiceKeys};
 use tmcp_http::trace::{Trace, request_id};
+use tmcp_http::{Address, internal};
 use tmcp_ports::Random;
 use tmcp_protocol::bucket::Bucket;
 use tmcp_protocol::jwk::KeySet;
 use tmcp_protocol::limits::{LimitClass, Limits};
+use tmcp_protocol::service::ServiceKeys;
 use tmcp_protocol::{AppId, ClientId, MatrixUserId, Millis, ScopeSet, ServerName, Uid};
 
 /// Runs one input.

@@ -73,9 +73,6 @@ fn workers(paths: &Paths, host: Host, seeded: &Seeded, count: bool) -> Result<Ve
             workers.push(json!({
                 "name": "floor-objects", "folder": built(paths, &FLOOR), "date": DATE, "objects": objects, "count": count,
             }));
-            if fs::read_to_string(&manifest)?.contains("\"tmcp-") {
-                workers.extend(FUNCTIONS.iter().map(ours).collect::<Result<Vec<_>>>()?);
-            }
         }
         Host::WorkersHono => {
             for function in FUNCTIONS {

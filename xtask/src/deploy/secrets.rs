@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde_json::{Value, json};
 use tmcp_protocol::jwk::KeySet;
+use tmcp_protocol::service::ServiceKeys;
 
 use super::environment::{self, KeyIds};
 use crate::config::{self, SETTINGS};
@@ -158,11 +159,8 @@ impl Secrets {
     /// What the functions would refuse is refused here, before anything is deployed.
     fn check(&self) -> Result<()> {
         let bytes = |text: &str| STANDARD.decode(text).map(|bytes| bytes.len()).unwrap_or_default();
-        let service: Vec<&str> = self.get("SERVICE_KEY").unwrap_or_default().split(',').collect();
-        ensure!(
-            service.len() <= 2 && service.iter().all(|key| bytes(key) >= 32),
-            "SERVICE_KEY must be base64 of at least 32 random bytes, or two of that with a comma between while one is replaced"
-        );
+        ServiceKeys::parse(self.get("SERVICE_KEY").unwrap_or_default())
+            .map_err(|error| anyhow::anyhow!("SERVICE_KEY {error}"))?;
         ensure!(
             self.get("OPERATOR_TOKEN").unwrap_or_default().len() >= TOKEN_LENGTH,
             "OPERATOR_TOKEN must have at least {TOKEN_LENGTH} characters, at random"

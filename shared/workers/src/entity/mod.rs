@@ -109,19 +109,18 @@ impl<E: EntityKind> EntityHost<E> {
     /// For the class' `fetch`: one command. Effects run after the response, or by alarm.
     pub async fn fetch(&self, request: Request) -> worker::Result<Response> {
         let question: Question<E::Command> = wire::question(request).await?;
-        let platform = self.0.platform.clone();
         // What the alarm is set to is asked for before the decision: between storing it and setting the alarm nothing is awaited,
         // so that both are written together.
         self.0.know_alarm().await?;
-        let (reply, effects) = self.0.decide(&platform, &question.id, Some(question.command))?;
+        let (reply, effects) = self.0.decide(&question.id, Some(question.command))?;
         self.0.set_alarm().await?;
         if effects {
             let inside = self.0.clone();
             self.0.state.wait_until(async move {
-                let outcome = inside.run_effects(&platform).await;
-                inside.report(&platform, outcome);
+                let outcome = inside.run_effects().await;
+                inside.report(outcome);
                 let outcome = inside.set_alarm().await;
-                inside.report(&platform, outcome);
+                inside.report(outcome);
             });
         }
         match reply {
@@ -132,25 +131,24 @@ impl<E: EntityKind> EntityHost<E> {
 
     /// For the class' `alarm`. Errors are caught and the alarm set again: the platform gives up after six retries.
     pub async fn alarm(&self) -> worker::Result<()> {
-        let platform = self.0.platform.clone();
         self.0.alarm.set(Some(None));
-        let outcome = self.0.wake(&platform).await;
-        self.0.report(&platform, outcome);
+        let outcome = self.0.wake().await;
+        self.0.report(outcome);
         self.0.set_alarm().await
     }
 }
 
 impl<E: EntityKind> Inside<E> {
-    async fn wake(self: &Rc<Self>, platform: &WorkersPlatform) -> worker::Result<()> {
+    async fn wake(self: &Rc<Self>) -> worker::Result<()> {
         let Some(id) = self.load()?.as_ref().map(|body| body.id.clone()) else { return Ok(()) };
-        self.decide(platform, &id, None)?;
-        self.run_effects(platform).await
+        self.decide(&id, None)?;
+        self.run_effects().await
     }
 
-    fn report(&self, platform: &WorkersPlatform, outcome: worker::Result<()>) {
+    fn report(&self, outcome: worker::Result<()>) {
         if let Err(error) = outcome {
             let line = serde_json::json!({"level": "error", "entity": E::NAME, "cause": error.to_string()});
-            platform.log().line(&line.to_string());
+            self.platform.log().line(&line.to_string());
         }
     }
 
@@ -207,16 +205,16 @@ impl<E: EntityKind> Inside<E> {
     }
 
     /// Keeps what the object is from now on in memory, and stores it in a second.
-    fn store_soon(self: &Rc<Self>, body: Body<E::State>, platform: &WorkersPlatform) {
+    fn store_soon(self: &Rc<Self>, body: Body<E::State>) {
         *self.known.borrow_mut() = Some(Some(body));
         if self.late.replace(true) {
             return;
         }
-        let (inside, platform) = (self.clone(), platform.clone());
+        let inside = self.clone();
         self.state.wait_until(async move {
             worker::Delay::from(std::time::Duration::from_millis(SOON_MS)).await;
             let outcome = inside.store_late();
-            inside.report(&platform, outcome);
+            inside.report(outcome);
         });
     }
 
@@ -231,24 +229,18 @@ impl<E: EntityKind> Inside<E> {
 
     /// Wakes the entity if that is due, decides the command if there is one, and stores what comes of it. The flag says whether
     /// effects wait.
-    fn decide(
-        self: &Rc<Self>,
-        platform: &WorkersPlatform,
-        id: &str,
-        command: Option<E::Command>,
-    ) -> worker::Result<(Option<E::Reply>, bool)> {
-        self.decide_without(platform, id, command, None)
+    fn decide(self: &Rc<Self>, id: &str, command: Option<E::Command>) -> worker::Result<(Option<E::Reply>, bool)> {
+        self.decide_without(id, command, None)
     }
 
     /// The same, and forgets an effect that was done: stored as one.
     fn decide_without(
         self: &Rc<Self>,
-        platform: &WorkersPlatform,
         id: &str,
         command: Option<E::Command>,
         done: Option<&EffectId>,
     ) -> worker::Result<(Option<E::Reply>, bool)> {
-        let context = Context { now: platform.clock().now(), random: platform.random().bytes() };
+        let context = Context { now: self.platform.clock().now(), random: self.platform.random().bytes() };
         let body = self.load()?.clone().unwrap_or_else(|| Body { id: id.to_owned(), entity: None, effects: Vec::new() });
         let Body { id, entity, mut effects } = body;
         effects.retain(|effect| !done.is_some_and(|done| is_it(effect, done)));
@@ -262,7 +254,7 @@ impl<E: EntityKind> Inside<E> {
             Change::Nothing if done.is_some() => self.change_effects(|stored| *stored = effects)?,
             Change::Nothing => {}
             Change::Soon(after) if done.is_some() => self.store(Body { id, entity: Some(after), effects })?,
-            Change::Soon(after) => self.store_soon(Body { id, entity: Some(after), effects }, platform),
+            Change::Soon(after) => self.store_soon(Body { id, entity: Some(after), effects }),
             Change::Put(after) => self.store(Body { id, entity: Some(after), effects })?,
             Change::Remove => self.store(Body { id, entity: None, effects })?,
         }
@@ -305,11 +297,11 @@ impl<E: EntityKind> Inside<E> {
     }
 
     /// Runs waiting effects, unless that is going on already.
-    async fn run_effects(self: &Rc<Self>, platform: &WorkersPlatform) -> worker::Result<()> {
+    async fn run_effects(self: &Rc<Self>) -> worker::Result<()> {
         if self.running.replace(true) {
             return Ok(());
         }
-        let outcome = self.run_waiting(platform).await;
+        let outcome = self.run_waiting().await;
         self.running.set(false);
         outcome
     }
@@ -327,21 +319,21 @@ impl<E: EntityKind> Inside<E> {
 
     /// Runs the effects that are due, one after another, deciding the commands that they return. One that fails is put off; the
     /// others go on.
-    async fn run_waiting(self: &Rc<Self>, platform: &WorkersPlatform) -> worker::Result<()> {
+    async fn run_waiting(self: &Rc<Self>) -> worker::Result<()> {
         loop {
-            let Some((entity, effect)) = self.claim(platform.clock().now())? else { return Ok(()) };
+            let Some((entity, effect)) = self.claim(self.platform.clock().now())? else { return Ok(()) };
             let id = EffectId { entity, version: effect.version, n: effect.n };
             let outcome = match serde_json::from_str(&effect.body) {
-                Ok(parsed) => E::run(platform, &id, &parsed).await,
+                Ok(parsed) => E::run(&self.platform, &id, &parsed).await,
                 Err(error) => Err(EffectError(error.to_string())),
             };
             match outcome {
-                Ok(command) => self.finish(platform, &id, command)?,
+                Ok(command) => self.finish(&id, command)?,
                 Err(error) => {
                     let line =
                         serde_json::json!({"level": "warn", "effect": format!("{}/{id}", E::NAME), "cause": error.to_string()});
-                    platform.log().line(&line.to_string());
-                    let until = platform.clock().now().0 + retry_delay_ms(effect.attempts);
+                    self.platform.log().line(&line.to_string());
+                    let until = self.platform.clock().now().0 + retry_delay_ms(effect.attempts);
                     self.change_effects(|effects| {
                         effects.iter_mut().filter(|e| is_it(e, &id)).for_each(|e| e.due_at = until);
                     })?;
@@ -352,10 +344,10 @@ impl<E: EntityKind> Inside<E> {
 
     /// Decides the command that an effect returned, and forgets the effect: nothing is awaited in between, so that both are stored or
     /// none; and once even if it was done twice.
-    fn finish(self: &Rc<Self>, platform: &WorkersPlatform, id: &EffectId, command: Option<E::Command>) -> worker::Result<()> {
+    fn finish(self: &Rc<Self>, id: &EffectId, command: Option<E::Command>) -> worker::Result<()> {
         let first = self.load()?.as_ref().is_some_and(|body| body.effects.iter().any(|effect| is_it(effect, id)));
         match command.filter(|_| first) {
-            Some(command) => self.decide_without(platform, &id.entity, Some(command), Some(id)).map(|_| ()),
+            Some(command) => self.decide_without(&id.entity, Some(command), Some(id)).map(|_| ()),
             None => self.change_effects(|effects| effects.retain(|effect| !is_it(effect, id))),
         }
     }
