@@ -61,6 +61,8 @@ impl OnSpin {
 }
 
 impl Calls for OnSpin {
+    const AHEAD: usize = 0;
+
     async fn query(&self, sql: &'static str, args: Vec<Value>) -> Result<Vec<Value>, Fault> {
         self.run(sql, &args)
     }
@@ -123,6 +125,12 @@ impl Calls for OnSpin {
     fn setting(&self, name: &str) -> String {
         variables::get(&name.to_lowercase()).unwrap_or_default()
     }
+
+    fn announced(&self) -> Option<String> {
+        None
+    }
+
+    fn remember(&self, _: Vec<String>) {}
 
     fn later(&self, work: impl Future<Output = ()> + 'static) {
         self.0.later.borrow_mut().push(Box::pin(work));

@@ -23,6 +23,8 @@ use worker::{
 thread_local! {
     /// Tokens whose signature held.
     static VERIFIED: RefCell<HashSet<String>> = RefCell::new(HashSet::new());
+    /// Blob ids that were announced.
+    static ANNOUNCED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 #[derive(Clone)]
@@ -51,6 +53,8 @@ fn prepared(env: &Env, sql: &str, args: &[Value]) -> Result<D1PreparedStatement,
 }
 
 impl Calls for OnWorkers {
+    const AHEAD: usize = 63;
+
     async fn query(&self, sql: &'static str, args: Vec<Value>) -> Result<Vec<Value>, Fault> {
         let result = prepared(&self.0.env, sql, &args)?.all().await.map_err(failed)?;
         result.results().map_err(failed)
@@ -112,6 +116,14 @@ impl Calls for OnWorkers {
 
     fn setting(&self, name: &str) -> String {
         self.0.env.var(name).map(|value| value.to_string()).unwrap_or_default()
+    }
+
+    fn announced(&self) -> Option<String> {
+        ANNOUNCED.with_borrow_mut(Vec::pop)
+    }
+
+    fn remember(&self, ids: Vec<String>) {
+        ANNOUNCED.with_borrow_mut(|all| all.extend(ids));
     }
 
     fn later(&self, work: impl Future<Output = ()> + 'static) {

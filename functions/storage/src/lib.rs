@@ -6,10 +6,11 @@
 //!
 //! ```text
 //!  small value:  seal ─▶ batch [seq, garbage, row, usage, outcome]
-//!  large value:  seal ─▶ intent ─▶ KV chunks ─▶ batch [seq, garbage, row, drop intent, usage, outcome]
-//!                          └ dies here or here: the sweep finds the intent and removes what nobody can reach
+//!  large value:  seal ─▶ intent (or one announced ahead) ─▶ KV chunks ─▶ batch [seq, garbage, row, drop intent, usage, outcome]
+//!                          └ dies here or later: the sweep finds the intent and removes what nobody can reach
 //! ```
 
+mod announce;
 mod batch;
 mod delete;
 mod erase;

@@ -3,6 +3,7 @@
 //! Expired keys become tombstones; tombstones go after thirty days; intents of writes that never ended become garbage after an
 //! hour; garbage goes after ten minutes, when no reader can still hold its row; values under an old master key are sealed anew.
 
+use crate::announce;
 use crate::namespace::Namespace;
 use crate::read::{self, chunk_key};
 use crate::seal::KeyRing;
@@ -17,6 +18,7 @@ use tmcp_protocol::storage::{StorageKey, TOMBSTONE_MS};
 
 /// Intents older than this belong to nobody.
 const INTENT_MS: i64 = 60 * 60 * 1000;
+const _: () = assert!(INTENT_MS > 2 * announce::GOOD_MS, "a write may still be on its way with an id from the stock");
 /// A reader that holds an old row has read its blob by then.
 const GARBAGE_MS: i64 = 10 * 60 * 1000;
 /// Rows of each kind in one portion.
@@ -146,7 +148,7 @@ async fn reseal_one<P: Platform>(platform: &P, row: Row) -> Result<(), Failure> 
     let namespace = Namespace { uid, app };
     let Some(value) = read::open(platform, &namespace, &entry).await? else { return Ok(()) };
     let key = StorageKey::parse(entry.key.as_str())?;
-    let sealed = [write::seal(platform, &namespace, &key, &value).await?];
+    let sealed = [write::seal(platform, &namespace, &key, &value, announce::fresh_id(platform)).await?];
     let [new] = &sealed;
     let now = platform.clock().now();
     let announced = json!([{"blob": new.blob, "chunks": new.chunk_count(), "key": entry.key}]).to_string();

@@ -20,6 +20,8 @@ use zeroize::Zeroizing;
 /// The first byte of what is stored.
 const FORMAT: u8 = 1;
 const NONCE_BYTES: usize = 12;
+/// What sealing adds to a value: format, nonce and tag.
+pub const OVERHEAD: usize = 1 + NONCE_BYTES + 16;
 /// Domain of the derived keys.
 const LABEL: &[u8] = b"tmcp-edge storage value v1";
 
@@ -109,7 +111,7 @@ impl KeyRing {
         let derived = self.derived(&self.current, namespace)?;
         let sealing = Sealing { key: &derived, nonce: &nonce, associated: &associated };
         let sealed = platform.aead().seal(sealing, value.as_bytes()).await?;
-        let mut bytes = Vec::with_capacity(1 + NONCE_BYTES + sealed.len());
+        let mut bytes = Vec::with_capacity(value.len() + OVERHEAD);
         bytes.push(FORMAT);
         bytes.extend_from_slice(&nonce);
         bytes.extend_from_slice(&sealed);
@@ -164,6 +166,7 @@ mod tests {
         let ring = KeyRing::of(&platform).unwrap();
         let here = namespace("ma_a", 1);
         let sealed = ring.seal(&platform, &here, &key("k"), "blob", "value").await.unwrap();
+        assert_eq!(sealed.len(), "value".len() + OVERHEAD);
         assert_eq!(ring.open(&platform, "k1", &here, &key("k"), "blob", &sealed).await.as_deref(), Ok("value"));
         let elsewhere = [
             (namespace("ma_b", 1), key("k"), "blob"),

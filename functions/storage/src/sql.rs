@@ -71,9 +71,9 @@ pub const CHANGES: &str = "SELECT key, seq, client_ts, size, blob, chunks, key_i
     expires_at, deleted_at FROM storage_entries WHERE uid = ?1 AND app = ?2 AND seq >= ?3 AND (seq > ?3 OR key > ?4) \
     ORDER BY seq, key LIMIT ?5";
 
-/// Announces blobs that are about to be written. With `?5` set, not when the namespace is so full that the batch must fail: what its
-/// items add that do not lose against a newer write, and `?6`, the quota. The batch itself decides; this only keeps hopeless bytes out
-/// of KV.
+/// Announces blobs that are about to be written, and returns how much room the namespace had (as if what has expired still counted).
+/// With `?5` set, not when the namespace is so full that the batch must fail: what its items add that do not lose against a newer
+/// write, and `?6`, the quota. The batch itself decides; this only keeps hopeless bytes out of KV.
 pub const INTEND: &str = "INSERT INTO storage_intents (blob, chunks, created_at) \
     SELECT j.value ->> 'blob', j.value ->> 'chunks', ?1 FROM json_each(?2) j WHERE j.value ->> 'chunks' > 0 AND (?5 = 0 OR \
     COALESCE((SELECT u.total_bytes FROM storage_usage u WHERE u.uid = ?3 AND u.app = ?4), 0) - \
@@ -82,7 +82,7 @@ pub const INTEND: &str = "INSERT INTO storage_intents (blob, chunks, created_at)
     (SELECT COALESCE(SUM((k.value ->> 'size') - CASE WHEN e.deleted_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > ?1) \
     THEN COALESCE(e.size, 0) ELSE 0 END), 0) FROM json_each(?2) k LEFT JOIN storage_entries e ON e.uid = ?3 AND e.app = ?4 \
     AND e.key = k.value ->> 'key' WHERE e.key IS NULL OR k.value ->> 'client_ts' IS NULL OR k.value ->> 'client_ts' >= e.client_ts) \
-    <= ?6) RETURNING blob";
+    <= ?6) RETURNING ?6 - COALESCE((SELECT u.total_bytes FROM storage_usage u WHERE u.uid = ?3 AND u.app = ?4), 0) AS room";
 
 /// How many tombstones a namespace keeps, about.
 pub const MAX_TOMBSTONES: i64 = 2_000;

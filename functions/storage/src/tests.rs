@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use tmcp_protocol::routes::{INTERNAL_ERASE, INTERNAL_KEYS, INTERNAL_MAINTAIN_STORAGE};
 use tmcp_testkit::{Answer, Client, TestPlatform, tep};
 
+mod announced;
 mod bounds;
 mod deaths;
 

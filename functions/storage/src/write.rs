@@ -1,12 +1,13 @@
 //! The one way of writing: seal, announce, store blobs, then one batch that moves rows, garbage, intents and usage together.
 //!
 //! What if it dies? Before the intent: nothing happened. Between intent and batch: the row still has its old value, and the sweep
-//! removes the blob after an hour. After the batch: it is done. What if two write one key at once? The batches come one after the
+//! removes the blob an hour after it was announced. After the batch: it is done. What if two write one key at once? The batches come one after the
 //! other, and the client timestamp decides. What if it is repeated? The same value is written again.
 
+use crate::announce;
 use crate::namespace::Namespace;
 use crate::read::chunk_key;
-use crate::seal::KeyRing;
+use crate::seal::{self, KeyRing};
 use crate::sql::{self, Entry, Item};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -60,7 +61,7 @@ pub enum Quota {
 }
 
 /// Values of up to so many bytes lie in their row, unless configured otherwise.
-const INLINE_BYTES: usize = 1024;
+const INLINE_BYTES: i64 = 1024;
 
 /// The quota in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,17 +105,26 @@ impl Sealed {
     }
 }
 
-/// Seals a value under a fresh random blob id.
-pub async fn seal(platform: &impl Platform, namespace: &Namespace, key: &StorageKey, value: &str) -> Result<Sealed, Failure> {
+/// How many chunks a value takes up in KV; 0 where it lies in its row.
+fn chunks_of(platform: &impl Platform, value: &str) -> Result<usize, InvalidSetting> {
+    let inline = setting(platform, "INLINE_BYTES", INLINE_BYTES, 8_192)?;
+    let small = i64::try_from(value.len()).is_ok_and(|len| len <= inline);
+    Ok(if small { 0 } else { (value.len() + seal::OVERHEAD).div_ceil(tmcp_ports::kv::MAX_BYTES) })
+}
+
+/// Seals a value under a blob id that no other value has.
+pub async fn seal(
+    platform: &impl Platform,
+    namespace: &Namespace,
+    key: &StorageKey,
+    value: &str,
+    blob: String,
+) -> Result<Sealed, Failure> {
     let ring = KeyRing::of(platform)?;
-    let random: [u8; 16] = platform.random().bytes();
-    let blob: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let sealed = ring.seal(platform, namespace, key, &blob, value).await;
     let bytes = sealed.map_err(|error| Failure::internal(error.to_string()))?;
-    let inline = setting(platform, "INLINE_BYTES", i64::try_from(INLINE_BYTES).unwrap_or(0), 8_192)?;
-    let small = i64::try_from(value.len()).is_ok_and(|len| len <= inline);
     let key_id = ring.current().to_owned();
-    Ok(if small {
+    Ok(if chunks_of(platform, value)? == 0 {
         Sealed { blob, key_id, body: Some(STANDARD.encode(bytes)), chunks: Vec::new() }
     } else {
         let chunks = bytes.chunks(tmcp_ports::kv::MAX_BYTES).map(<[u8]>::to_vec).collect();
@@ -150,6 +160,21 @@ pub fn is_over_quota(failure: &Failure) -> bool {
     failure.code() == ErrorCode::StorageQuotaExceeded
 }
 
+/// Ids for all large values, where the isolate has as many that are announced already; none otherwise.
+fn announced(platform: &impl Platform, namespace: &Namespace, changes: &[Change]) -> Result<Vec<String>, InvalidSetting> {
+    let (mut count, mut bytes) = (0, 0_i64);
+    for new in changes.iter().filter_map(|change| change.value.as_ref()) {
+        bytes = bytes.saturating_add(i64::try_from(new.value.len()).unwrap_or(i64::MAX));
+        match chunks_of(platform, &new.value)? {
+            0 => {}
+            1 => count += 1,
+            _ => return Ok(Vec::new()),
+        }
+    }
+    let ids = if count == 0 { None } else { announce::in_stock(platform, namespace, count, bytes) };
+    Ok(ids.unwrap_or_default())
+}
+
 /// Applies changes of distinct keys, all or nothing, and tells how each ended, in order.
 pub async fn apply<P: Platform>(
     platform: &P,
@@ -160,11 +185,17 @@ pub async fn apply<P: Platform>(
     let now = platform.clock().now();
     let limits = limits(platform)?;
     let (uid, app) = (namespace.uid.as_str(), namespace.app.as_str());
+    let mut ready = announced(platform, namespace, changes)?;
+    let is_ready = !ready.is_empty();
     let mut items = Vec::with_capacity(changes.len());
     let mut large = Vec::new();
     for change in changes {
         let sealed = match &change.value {
-            Some(new) => Some(seal(platform, namespace, &change.key, &new.value).await?),
+            Some(new) => {
+                let ready = if chunks_of(platform, &new.value)? == 0 { None } else { ready.pop() };
+                let blob = ready.unwrap_or_else(|| announce::fresh_id(platform));
+                Some(seal(platform, namespace, &change.key, &new.value, blob).await?)
+            }
             None => None,
         };
         items.push(Item {
@@ -183,9 +214,7 @@ pub async fn apply<P: Platform>(
     let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
     let payload = json(&items)?;
     if !large.is_empty() {
-        let enforced = quota == Quota::Enforced;
-        let intend = stmt!(sql::INTEND, now, payload.as_str(), uid, app, enforced, limits.bytes);
-        if platform.sql().query(intend).await?.is_empty() {
+        if !is_ready && !announce::announce(platform, namespace, &items, limits.bytes).await? {
             return Err(over_quota(usage(platform, namespace).await?, limits));
         }
         store_chunks(platform, &large).await?;
@@ -205,6 +234,7 @@ pub async fn apply<P: Platform>(
             abandon_later(platform, &large);
             return Err(match error {
                 SqlError::Constraint(name) if name == "quota_bytes" || name == "quota_keys" => {
+                    announce::forget_room(platform, namespace);
                     over_quota(usage(platform, namespace).await?, limits)
                 }
                 other => other.into(),
