@@ -17,7 +17,7 @@ pub const PUT_CLIENT: &str = "INSERT INTO clients (client_id, app_id, name, kind
     official = excluded.official, status = excluded.status, updated_at = excluded.updated_at";
 /// Active clients that registered an origin.
 pub const ORIGIN: &str = "SELECT client_id, host FROM clients WHERE status = 'active' \
-    AND EXISTS (SELECT 1 FROM json_each(clients.origins) o WHERE o.value = ?1)";
+    AND EXISTS (SELECT 1 FROM json_each(clients.origins) o WHERE o.value = +?1)";
 
 /// Begins a refresh family.
 pub const BEGIN_FAMILY: &str = "INSERT INTO refresh_families (id, uid, app_id, client_id, platform_session, subject, scope, \
@@ -28,14 +28,14 @@ pub const FIRST_TOKEN: &str =
 /// A token with its family and its successor.
 pub const FIND_TOKEN: &str = "SELECT t.expires_at, t.used_at, f.id AS family, f.uid, f.app_id, f.client_id, f.subject, f.scope, \
     f.ends_at, f.ended_at, c.used_at AS successor_used_at FROM refresh_tokens t \
-    JOIN refresh_families f ON f.id = t.family LEFT JOIN refresh_tokens c ON c.parent = t.hash WHERE t.hash = ?1";
+    JOIN refresh_families f ON f.id = t.family LEFT JOIN refresh_tokens c ON c.parent = t.hash WHERE t.hash = +?1";
 /// Uses a token up, once.
 pub const USE_TOKEN: &str = "UPDATE refresh_tokens SET used_at = ?2 WHERE hash = ?1 AND used_at IS NULL AND expires_at > ?2 \
     AND EXISTS (SELECT 1 FROM refresh_families f WHERE f.id = refresh_tokens.family AND f.ended_at IS NULL AND f.ends_at > ?2)";
 /// Its one successor: `parent` is unique, so that the loser of a race gets no row.
 pub const NEXT_TOKEN: &str = "INSERT INTO refresh_tokens (hash, family, parent, created_at, expires_at) \
     SELECT ?2, t.family, t.hash, ?3, MIN(?4, f.ends_at) FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family \
-    WHERE t.hash = ?1 AND t.used_at = ?3 AND f.ended_at IS NULL ON CONFLICT (parent) DO NOTHING RETURNING hash";
+    WHERE t.hash = +?1 AND t.used_at = +?3 AND f.ended_at IS NULL ON CONFLICT (parent) DO NOTHING RETURNING hash";
 /// Ends one family.
 pub const END_FAMILY: &str = "UPDATE refresh_families SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
 /// Ends all families that came from a platform session.

@@ -4,6 +4,7 @@
 //! Invariant: `/internal/` is never passed on to a function that has such an interface, whatever the request says.
 #![cfg(target_os = "unknown")]
 
+use tmcp_microtasks as _;
 use tmcp_protocol::routes::{Function, function_for, path_of};
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen_futures::JsFuture;

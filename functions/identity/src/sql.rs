@@ -8,7 +8,7 @@ pub const PROBE: &str = "SELECT uid FROM users WHERE uid = ''";
 
 /// The user of an identity.
 pub const FIND: &str = "SELECT u.uid, u.status, u.wallet_id, i.username, p.display_name, p.avatar_url FROM identities i \
-    JOIN users u ON u.uid = i.uid LEFT JOIN profiles p ON p.uid = u.uid WHERE i.provider = ?1 AND i.external_id = ?2";
+    JOIN users u ON u.uid = i.uid LEFT JOIN profiles p ON p.uid = u.uid WHERE i.provider = +?1 AND i.external_id = +?2";
 
 /// A new user, unless the identity has come to be meanwhile.
 pub const CREATE_USER: &str = "INSERT INTO users (uid, status, wallet_id, created_at) SELECT ?1, 'active', ?2, ?3 \

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use hkdf::Hkdf;
 use serde::Deserialize;
 use sha2::Sha256;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use tmcp_http::settings::{InvalidSetting, remembered, require};
 use tmcp_ports::{Aead, AeadError, Platform, Random, Sealing};
 use tmcp_protocol::Secret;
@@ -29,7 +29,14 @@ const LABEL: &[u8] = b"tmcp-edge storage value v1";
 pub struct KeyRing {
     current: String,
     keys: BTreeMap<String, Zeroizing<[u8; 32]>>,
+    /// Keys that were derived, by master key and person.
+    derived: Mutex<HashMap<String, Derived>>,
 }
+
+type Derived = Arc<Zeroizing<[u8; 32]>>;
+
+/// Derived keys that a ring remembers; more are forgotten all at once.
+const MOST_DERIVED: usize = 1024;
 
 #[derive(Deserialize)]
 struct Document {
@@ -70,7 +77,7 @@ fn parse(json: &str) -> Result<KeyRing, String> {
         keys.insert(id, Zeroizing::new(bytes));
     }
     if keys.contains_key(&document.current) {
-        Ok(KeyRing { current: document.current, keys })
+        Ok(KeyRing { current: document.current, keys, derived: Mutex::default() })
     } else {
         Err(format!("there is no key `{}`", document.current))
     }
@@ -87,13 +94,23 @@ impl KeyRing {
         &self.current
     }
 
-    /// The key of one person.
-    fn derived(&self, id: &str, namespace: &Namespace) -> Result<Zeroizing<[u8; 32]>, OpenError> {
+    /// The key of one person, derived once as long as this ring is remembered.
+    fn derived(&self, id: &str, namespace: &Namespace) -> Result<Derived, OpenError> {
         let master = self.keys.get(id).ok_or_else(|| OpenError::NoKey(id.to_owned()))?;
+        let name = format!("{id}:{}", namespace.uid);
+        let mut known = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = known.get(&name) {
+            return Ok(key.clone());
+        }
         let mut key = Zeroizing::new([0_u8; 32]);
         Hkdf::<Sha256>::new(None, master.as_slice())
             .expand_multi_info(&[LABEL, namespace.uid.as_str().as_bytes()], key.as_mut_slice())
             .map_err(|_| OpenError::Corrupt)?;
+        if known.len() >= MOST_DERIVED {
+            known.clear();
+        }
+        let key = Arc::new(key);
+        known.insert(name, key.clone());
         Ok(key)
     }
 

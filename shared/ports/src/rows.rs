@@ -92,7 +92,7 @@ const DROP_EFFECT: &str = "DELETE FROM entity_effects WHERE kind = ?1 AND id = ?
 const DELAY_EFFECT: &str =
     "UPDATE entity_effects SET attempts = attempts + 1, due_at = ?5 WHERE kind = ?1 AND id = ?2 AND version = ?3 AND n = ?4";
 const DUE: &str = "SELECT id FROM entities WHERE kind = ?1 AND due_at <= ?2 \
-    UNION SELECT id FROM entity_effects WHERE kind = ?1 AND due_at <= ?2 LIMIT ?3";
+    UNION SELECT id FROM entity_effects WHERE kind = ?1 AND due_at <= ?2 LIMIT +?3";
 
 const WAITING: &str = "SELECT COUNT(*) AS waiting FROM (SELECT 1 FROM entity_effects LIMIT 10001)";
 

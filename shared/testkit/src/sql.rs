@@ -25,7 +25,16 @@ fn error(error: &rusqlite::Error) -> SqlError {
     SqlError::from_message(&error.to_string())
 }
 
+/// Whether SQLite would plan the statement anew whenever other values are bound: a join in which a column equals a bare parameter, or a
+/// bare `LIMIT`. It does not look into an expression such as `+?1`.
+fn is_planned_anew(sql: &str) -> bool {
+    (sql.contains(" JOIN ") && sql.contains(" = ?")) || sql.contains("LIMIT ?")
+}
+
 fn execute(connection: &rusqlite::Connection, sql: &str, args: &[Value]) -> Result<Vec<Row>, SqlError> {
+    if is_planned_anew(sql) {
+        return Err(SqlError::Unavailable(format!("write +? for ? in a join's equation or a LIMIT: {sql}")));
+    }
     let mut statement = connection.prepare_cached(sql).map_err(|e| error(&e))?;
     let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
     let args = args.iter().map(|value| match value {

@@ -1,5 +1,7 @@
-//! `Aead`: WebCrypto for large values, pure Rust for small ones. WebCrypto costs two promises, about what pure Rust takes for 3 KiB;
-//! for 16 KiB pure Rust takes half a millisecond more.
+//! `Aead`: WebCrypto, and pure Rust for the smallest values, for which a promise costs more.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 use tmcp_aes256gcm::PureAead;
 use tmcp_ports::{Aead, AeadError, Sealing};
@@ -12,8 +14,15 @@ use worker::wasm_bindgen_futures::JsFuture;
 use crate::signer::subtle;
 
 /// Values of fewer bytes stay in wasm.
-const LARGE: usize = 4096;
+const LARGE: usize = 256;
 const ALGORITHM: &str = "AES-GCM";
+
+/// Imported keys, at most; more are forgotten all at once.
+const MOST: usize = 256;
+
+thread_local! {
+    static KEYS: RefCell<HashMap<[u8; 32], CryptoKey>> = RefCell::new(HashMap::new());
+}
 
 /// AES-256-GCM.
 pub struct WebAead;
@@ -28,13 +37,23 @@ fn params(sealing: &Sealing<'_>) -> AesGcmParams {
     params
 }
 
-/// WebCrypto, and the key as it takes it.
-async fn keyed(sealing: &Sealing<'_>, usage: &str) -> Result<(SubtleCrypto, CryptoKey), AeadError> {
-    let (key, usages) = (Uint8Array::from(sealing.key.as_slice()), Array::of1(&JsValue::from_str(usage)));
+/// WebCrypto, and the key as it takes it: one person's key serves for many of their values.
+async fn keyed(sealing: &Sealing<'_>) -> Result<(SubtleCrypto, CryptoKey), AeadError> {
     let subtle = subtle().map_err(failed("not there"))?;
-    let promise = subtle.import_key_with_str("raw", &key, ALGORITHM, false, &usages).map_err(failed("importKey"))?;
-    let key = JsFuture::from(promise).await.map_err(failed("importKey"))?;
-    Ok((subtle, key.unchecked_into()))
+    if let Some(key) = KEYS.with_borrow(|keys| keys.get(sealing.key).cloned()) {
+        return Ok((subtle, key));
+    }
+    let usages = Array::of2(&JsValue::from_str("encrypt"), &JsValue::from_str("decrypt"));
+    let bytes = Uint8Array::from(sealing.key.as_slice());
+    let promise = subtle.import_key_with_str("raw", &bytes, ALGORITHM, false, &usages).map_err(failed("importKey"))?;
+    let key: CryptoKey = JsFuture::from(promise).await.map_err(failed("importKey"))?.unchecked_into();
+    KEYS.with_borrow_mut(|keys| {
+        if keys.len() >= MOST {
+            keys.clear();
+        }
+        keys.insert(*sealing.key, key.clone());
+    });
+    Ok((subtle, key))
 }
 
 async fn bytes(promise: Promise) -> Result<Vec<u8>, JsValue> {
@@ -42,13 +61,13 @@ async fn bytes(promise: Promise) -> Result<Vec<u8>, JsValue> {
 }
 
 async fn encrypt(sealing: Sealing<'_>, plain: &[u8]) -> Result<Vec<u8>, AeadError> {
-    let (subtle, key) = keyed(&sealing, "encrypt").await?;
+    let (subtle, key) = keyed(&sealing).await?;
     let promise = subtle.encrypt_with_object_and_buffer_source(&params(&sealing), &key, &Uint8Array::from(plain));
     bytes(promise.map_err(failed("encrypt"))?).await.map_err(failed("encrypt"))
 }
 
 async fn decrypt(sealing: Sealing<'_>, sealed: &[u8]) -> Result<Vec<u8>, AeadError> {
-    let (subtle, key) = keyed(&sealing, "decrypt").await?;
+    let (subtle, key) = keyed(&sealing).await?;
     let promise = subtle.decrypt_with_object_and_buffer_source(&params(&sealing), &key, &Uint8Array::from(sealed));
     // Its only way to fail from there on is a tag that does not hold (OperationError).
     bytes(promise.map_err(failed("decrypt"))?).await.map_err(|_| AeadError::Corrupt)

@@ -22,6 +22,7 @@ pub use entity::{EntityHost, WorkersEntities};
 pub use http::serve;
 
 use std::sync::Arc;
+use tmcp_microtasks as _;
 use tmcp_ports::Platform;
 use worker::Env;
 
