@@ -29,7 +29,7 @@ const MEMO: &str = "announced";
 /// A fresh random blob id.
 pub fn fresh_id(platform: &impl Platform) -> String {
     let random: [u8; 16] = platform.random().bytes();
-    random.iter().map(|byte| format!("{byte:02x}")).collect()
+    tmcp_protocol::hex::hex(&random)
 }
 
 /// Announced ids that nobody uses yet, each for one chunk.

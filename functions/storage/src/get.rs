@@ -19,7 +19,9 @@ use tmcp_protocol::ErrorCode;
 #[derive(Debug, Serialize)]
 pub struct ValueBody {
     key: String,
-    value: String,
+    /// None where the text is added to the answer by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
     created_at: String,
     updated_at: String,
     expires_at: Option<String>,
@@ -47,10 +49,10 @@ impl Metadata {
 
 impl ValueBody {
     /// Of a row and its value.
-    pub fn of(entry: Entry, value: String) -> Self {
+    pub fn of(entry: Entry, value: impl Into<Option<String>>) -> Self {
         Self {
             metadata: Metadata::of(&entry),
-            value,
+            value: value.into(),
             created_at: entry.created_at.rfc3339(),
             updated_at: entry.updated_at.rfc3339(),
             expires_at: entry.expires_at.map(tmcp_protocol::Millis::rfc3339),
@@ -68,5 +70,5 @@ pub fn not_found() -> Failure {
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let (namespace, key) = (Namespace::of(&call)?, key_of(&call)?);
     let (entry, value) = read::find_value(&call.platform, &namespace, &key).await?.ok_or_else(not_found)?;
-    Reply::json(&ValueBody::of(entry, value))
+    Reply::json_with_text(&ValueBody::of(entry, None), "value", &value)
 }

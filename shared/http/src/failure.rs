@@ -2,6 +2,7 @@
 //!
 //! A failure has two sides: code, message and details are shown to the caller; the cause goes to the log with the request id.
 
+use crate::json_text;
 use crate::settings::InvalidSetting;
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -29,6 +30,20 @@ impl Reply {
         let body = serde_json::to_vec(body).map_err(|error| Failure::internal(format!("serialising the answer: {error}")))?;
         let reply = Self { status: StatusCode::OK, headers: HeaderMap::new(), body };
         Ok(reply.header(header::CONTENT_TYPE, "application/json"))
+    }
+
+    /// 200 with a JSON body that has one long text more: the member `name`.
+    pub fn json_with_text(body: &impl Serialize, name: &str, text: &str) -> Result<Self, Failure> {
+        let mut reply = Self::json(body)?;
+        if reply.body.pop() != Some(b'}') || reply.body.len() < 2 {
+            return Err(Failure::internal("serialising the answer: not an object with a member"));
+        }
+        reply.body.push(b',');
+        json_text::push(&mut reply.body, name);
+        reply.body.push(b':');
+        json_text::push(&mut reply.body, text);
+        reply.body.push(b'}');
+        Ok(reply)
     }
 
     /// 200 with another body.

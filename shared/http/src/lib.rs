@@ -23,6 +23,7 @@ pub mod status;
 pub mod subject;
 pub mod trace;
 
+mod json_text;
 mod pipeline;
 
 pub use address::Address;
@@ -35,11 +36,7 @@ pub use settings::Settings;
 /// SHA-256 as lower-case hexadecimal: how tokens and secrets of high entropy are kept.
 pub fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
     use sha2::{Digest, Sha256};
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        use std::fmt::Write;
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    tmcp_protocol::hex::hex(&Sha256::digest(bytes))
 }
 
 /// Compares two secrets in a time that tells nothing about where they differ.

@@ -1,6 +1,7 @@
 //! Request ids and W3C trace context: taken up from the caller, passed on to every outgoing call.
 
 use tmcp_ports::Random;
+use tmcp_protocol::hex::hex;
 
 /// The place of a request in a trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,10 +9,6 @@ pub struct Trace {
     trace_id: String,
     span_id: String,
     flags: String,
-}
-
-fn hex<const N: usize>(bytes: [u8; N]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn is_hex(text: &str, len: usize) -> bool {
@@ -25,14 +22,14 @@ fn is_id(text: &str, len: usize) -> bool {
 impl Trace {
     /// Our own span in the caller's trace, or in a new one where there is none or a malformed one.
     pub fn take_up(header: Option<&str>, random: &impl Random) -> Self {
-        let span_id = hex(random.bytes::<8>());
+        let span_id = hex(&random.bytes::<8>());
         let given = header.and_then(|text| {
             let mut parts = text.split('-');
             let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
             let good = version == "00" && is_id(trace, 32) && is_id(parent, 16) && is_hex(flags, 2) && parts.next().is_none();
             good.then(|| (trace.to_owned(), flags.to_owned()))
         });
-        let (trace_id, flags) = given.unwrap_or_else(|| (hex(random.bytes::<16>()), "01".to_owned()));
+        let (trace_id, flags) = given.unwrap_or_else(|| (hex(&random.bytes::<16>()), "01".to_owned()));
         Self { trace_id, span_id, flags }
     }
 
@@ -53,7 +50,7 @@ pub fn request_id(given: Option<&str>, random: &impl Random) -> String {
         Some(id) if (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') => {
             id.to_owned()
         }
-        _ => format!("req_{}", hex(random.bytes::<12>())),
+        _ => format!("req_{}", hex(&random.bytes::<12>())),
     }
 }
 

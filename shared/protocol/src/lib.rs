@@ -4,6 +4,7 @@
 
 pub mod bucket;
 pub mod error;
+pub mod hex;
 pub mod ids;
 pub mod jwk;
 pub mod limits;
