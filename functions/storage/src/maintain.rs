@@ -148,7 +148,8 @@ async fn reseal_one<P: Platform>(platform: &P, row: Row) -> Result<(), Failure> 
     let namespace = Namespace { uid, app };
     let Some(value) = read::open(platform, &namespace, &entry).await? else { return Ok(()) };
     let key = StorageKey::parse(entry.key.as_str())?;
-    let sealed = [write::seal(platform, &namespace, &key, &value, announce::fresh_id(platform)).await?];
+    let inline = write::inline_bytes(platform)?;
+    let sealed = [write::seal(platform, &namespace, &key, &value, announce::fresh_id(platform), inline).await?];
     let [new] = &sealed;
     let now = platform.clock().now();
     let announced = json!([{"blob": new.blob, "chunks": new.chunk_count(), "key": entry.key}]).to_string();

@@ -105,11 +105,15 @@ impl Sealed {
     }
 }
 
+/// Values of up to so many bytes lie in their row.
+pub fn inline_bytes(platform: &impl Platform) -> Result<i64, InvalidSetting> {
+    setting(platform, "INLINE_BYTES", INLINE_BYTES, 8_192)
+}
+
 /// How many chunks a value takes up in KV; 0 where it lies in its row.
-fn chunks_of(platform: &impl Platform, value: &str) -> Result<usize, InvalidSetting> {
-    let inline = setting(platform, "INLINE_BYTES", INLINE_BYTES, 8_192)?;
+fn chunks_of(value: &str, inline: i64) -> usize {
     let small = i64::try_from(value.len()).is_ok_and(|len| len <= inline);
-    Ok(if small { 0 } else { (value.len() + seal::OVERHEAD).div_ceil(tmcp_ports::kv::MAX_BYTES) })
+    if small { 0 } else { (value.len() + seal::OVERHEAD).div_ceil(tmcp_ports::kv::MAX_BYTES) }
 }
 
 /// Seals a value under a blob id that no other value has.
@@ -119,12 +123,13 @@ pub async fn seal(
     key: &StorageKey,
     value: &str,
     blob: String,
+    inline: i64,
 ) -> Result<Sealed, Failure> {
     let ring = KeyRing::of(platform)?;
     let sealed = ring.seal(platform, namespace, key, &blob, value).await;
     let bytes = sealed.map_err(|error| Failure::internal(error.to_string()))?;
     let key_id = ring.current().to_owned();
-    Ok(if chunks_of(platform, value)? == 0 {
+    Ok(if chunks_of(value, inline) == 0 {
         Sealed { blob, key_id, body: Some(STANDARD.encode(bytes)), chunks: Vec::new() }
     } else {
         let chunks = bytes.chunks(tmcp_ports::kv::MAX_BYTES).map(<[u8]>::to_vec).collect();
@@ -161,18 +166,18 @@ pub fn is_over_quota(failure: &Failure) -> bool {
 }
 
 /// Ids for all large values, where the isolate has as many that are announced already; none otherwise.
-fn announced(platform: &impl Platform, namespace: &Namespace, changes: &[Change]) -> Result<Vec<String>, InvalidSetting> {
+fn announced(platform: &impl Platform, namespace: &Namespace, changes: &[Change], inline: i64) -> Vec<String> {
     let (mut count, mut bytes) = (0, 0_i64);
     for new in changes.iter().filter_map(|change| change.value.as_ref()) {
         bytes = bytes.saturating_add(i64::try_from(new.value.len()).unwrap_or(i64::MAX));
-        match chunks_of(platform, &new.value)? {
+        match chunks_of(&new.value, inline) {
             0 => {}
             1 => count += 1,
-            _ => return Ok(Vec::new()),
+            _ => return Vec::new(),
         }
     }
     let ids = if count == 0 { None } else { announce::in_stock(platform, namespace, count, bytes) };
-    Ok(ids.unwrap_or_default())
+    ids.unwrap_or_default()
 }
 
 /// Applies changes of distinct keys, all or nothing, and tells how each ended, in order.
@@ -183,18 +188,18 @@ pub async fn apply<P: Platform>(
     quota: Quota,
 ) -> Result<Vec<Outcome>, Failure> {
     let now = platform.clock().now();
-    let limits = limits(platform)?;
+    let (limits, inline) = (limits(platform)?, inline_bytes(platform)?);
     let (uid, app) = (namespace.uid.as_str(), namespace.app.as_str());
-    let mut ready = announced(platform, namespace, changes)?;
+    let mut ready = announced(platform, namespace, changes, inline);
     let is_ready = !ready.is_empty();
     let mut items = Vec::with_capacity(changes.len());
     let mut large = Vec::new();
     for change in changes {
         let sealed = match &change.value {
             Some(new) => {
-                let ready = if chunks_of(platform, &new.value)? == 0 { None } else { ready.pop() };
+                let ready = if chunks_of(&new.value, inline) == 0 { None } else { ready.pop() };
                 let blob = ready.unwrap_or_else(|| announce::fresh_id(platform));
-                Some(seal(platform, namespace, &change.key, &new.value, blob).await?)
+                Some(seal(platform, namespace, &change.key, &new.value, blob, inline).await?)
             }
             None => None,
         };
