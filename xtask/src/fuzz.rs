@@ -91,7 +91,7 @@ fn cargo_fuzz(paths: &Paths, what: &str) -> Command {
     tools::clean_environment(&mut command);
     // `--release` leaves debug assertions to the profile in fuzz/Cargo.toml, rather than setting them for every dependency.
     command.current_dir(&paths.root).args(["fuzz", what, "--release"]);
-    command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", paths.cargo_target.join("fuzz"));
+    command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", tools::shared_target(paths).join("fuzz"));
     command
 }
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::future::Future;
+use tmcp_protocol::hex::hex;
 
 /// What can go wrong, as text: the benchmark stops at it.
 pub type Fault = String;
@@ -64,10 +65,6 @@ fn claims(token: &str) -> Result<Claims, Fault> {
     let payload = token.trim_start_matches("tep.").split('.').nth(1).unwrap_or_default();
     let bytes = URL_SAFE_NO_PAD.decode(payload).map_err(|error| error.to_string())?;
     serde_json::from_slice(&bytes).map_err(|error| error.to_string())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn hash(text: &str) -> String {

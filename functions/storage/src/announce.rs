@@ -12,7 +12,7 @@
 use crate::namespace::Namespace;
 use crate::sql::{self, Item};
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tmcp_http::Failure;
 use tmcp_ports::{Clock, Memo, Platform, Random, Sql, stmt};
 use tmcp_protocol::Millis;
@@ -80,15 +80,6 @@ impl Stock {
     }
 }
 
-fn stock(platform: &impl Platform) -> Arc<Mutex<Stock>> {
-    let (memo, now) = (platform.memo(), platform.clock().now());
-    memo.get(MEMO, now).unwrap_or_else(|| {
-        let fresh = Arc::new(Mutex::new(Stock::default()));
-        memo.put(MEMO, fresh.clone(), Millis(i64::MAX));
-        fresh
-    })
-}
-
 fn locked(stock: &Mutex<Stock>) -> MutexGuard<'_, Stock> {
     stock.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -110,7 +101,7 @@ pub fn in_stock(platform: &impl Platform, namespace: &Namespace, count: usize, b
     let (now, name) = (platform.clock().now(), room_of(namespace));
     let room: Room = platform.memo().get(&name, now)?;
     let left = room.left.checked_sub(bytes).filter(|left| *left >= 0)?;
-    let ids = locked(&stock(platform)).take(count, now)?;
+    let ids = locked(&platform.memo().kept(MEMO, now)).take(count, now)?;
     platform.memo().put(&name, Room { left, ..room }, room.until);
     Some(ids)
 }
@@ -138,7 +129,8 @@ struct Announced {
 
 /// Announces the blobs of a batch; false where the namespace is too full for it.
 pub async fn announce(platform: &impl Platform, namespace: &Namespace, items: &[Item], quota: i64) -> Result<bool, Failure> {
-    let (now, stock) = (platform.clock().now(), stock(platform));
+    let now = platform.clock().now();
+    let stock = platform.memo().kept(MEMO, now);
     let ordered = locked(&stock).order(now);
     let ahead: Vec<String> = (0..ordered).map(|_| fresh_id(platform)).collect();
     let own = items.iter().map(|item| Announcement {

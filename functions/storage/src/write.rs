@@ -1,8 +1,8 @@
 //! The one way of writing: seal, announce, store blobs, then one batch that moves rows, garbage, intents and usage together.
 //!
 //! What if it dies? Before the intent: nothing happened. Between intent and batch: the row still has its old value, and the sweep
-//! removes the blob an hour after it was announced. After the batch: it is done. What if two write one key at once? The batches come one after the
-//! other, and the client timestamp decides. What if it is repeated? The same value is written again.
+//! removes the blob an hour after it was announced. After the batch: it is done. What if two write one key at once? The batches come
+//! one after the other, and the client timestamp decides. What if it is repeated? The same value is written again.
 
 use crate::announce;
 use crate::namespace::Namespace;

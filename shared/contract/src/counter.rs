@@ -108,7 +108,7 @@ impl EntityKind for Counter {
 
 async fn run<P: Platform>(platform: &P, id: &EffectId, effect: &Effect) -> Result<(), SqlError> {
     let sql = platform.sql();
-    let run: String = platform.random().bytes::<12>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let run = tmcp_protocol::hex::hex(&platform.random().bytes::<12>());
     sql.query(stmt!(RUN, run, id.to_string())).await?;
     if !effect.flag.is_empty() && sql.query(stmt!(FLAG, effect.flag.as_str())).await?.is_empty() {
         return Err(SqlError::Unavailable("the flag is not set".to_owned()));

@@ -7,7 +7,7 @@ use tmcp_ports::{Kv, Platform, Random};
 /// The suite.
 pub async fn suite<P: Platform>(platform: &P) -> Result<(), Broken> {
     let kv = platform.kv();
-    let run: String = platform.random().bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let run = tmcp_protocol::hex::hex(&platform.random().bytes::<8>());
     let key = format!("contract/{run}");
     promise(kv.get(&key).await?.is_none(), "what was never put is not there")?;
     for size in [0, 1, 1000, MAX_BYTES] {

@@ -22,7 +22,7 @@ struct Found {
 pub async fn suite<P: Platform>(platform: &P) -> Result<(), Broken> {
     let sql = platform.sql();
     sql.query(stmt!(TABLE)).await?;
-    let run: String = platform.random().bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let run = tmcp_protocol::hex::hex(&platform.random().bytes::<8>());
     let id = |name: &str| format!("{run}-{name}");
     values(sql, &id).await?;
     batches(sql, &id).await?;

@@ -12,7 +12,7 @@
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 use tmcp_ports::{Clock, Memo, Platform, Random, Sql, SqlError, Tasks, stmt};
 use tmcp_protocol::Millis;
 
@@ -158,12 +158,8 @@ pub(crate) fn count<P: Platform>(platform: &P, sample: u32, answered: &Answered<
         return;
     }
     let Answered { function, route, status, ms, .. } = *answered;
-    let (memo, now) = (platform.memo(), platform.clock().now());
-    let tally = memo.get::<Arc<Mutex<Tally>>>(MEMO, now).unwrap_or_else(|| {
-        let fresh = Arc::new(Mutex::new(Tally::default()));
-        memo.put(MEMO, fresh.clone(), Millis(i64::MAX));
-        fresh
-    });
+    let now = platform.clock().now();
+    let tally = platform.memo().kept::<Tally>(MEMO, now);
     let mut counts = tally.lock().unwrap_or_else(PoisonError::into_inner);
     let request = Counted::Request { function, method: method_label(answered.method), route, status, ms: class(ms) };
     counts.add(request, weight, ms.saturating_mul(weight));

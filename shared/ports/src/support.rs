@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::sync::{Arc, Mutex};
 use tmcp_protocol::{Millis, Secret};
 
 /// Time.
@@ -38,6 +39,15 @@ pub trait Memo: Send + Sync {
     fn get<T: Any + Clone + Send + Sync>(&self, key: &str, now: Millis) -> Option<T>;
     /// Remembers a value until a moment.
     fn put<T: Any + Clone + Send + Sync>(&self, key: &str, value: T, until: Millis);
+
+    /// What the isolate keeps under `key` for as long as it remembers, made when it is first asked for.
+    fn kept<T: Any + Default + Send>(&self, key: &str, now: Millis) -> Arc<Mutex<T>> {
+        self.get(key, now).unwrap_or_else(|| {
+            let fresh = Arc::<Mutex<T>>::default();
+            self.put(key, fresh.clone(), Millis(i64::MAX));
+            fresh
+        })
+    }
 }
 
 /// Work after the response has left.

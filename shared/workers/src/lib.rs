@@ -12,6 +12,7 @@ mod http;
 mod kv;
 mod log;
 mod memo;
+mod microtasks;
 mod random;
 mod services;
 mod signer;
@@ -22,7 +23,6 @@ pub use entity::{EntityHost, WorkersEntities};
 pub use http::serve;
 
 use std::sync::Arc;
-use tmcp_microtasks as _;
 use tmcp_ports::Platform;
 use worker::Env;
 

@@ -30,6 +30,10 @@ pub(crate) fn subtle() -> Result<SubtleCrypto, JsValue> {
     scope.crypto().map(|crypto| crypto.subtle())
 }
 
+fn webcrypto() -> Result<SubtleCrypto, SignerError> {
+    subtle().map_err(failed("not there"))
+}
+
 fn object(members: &[(&str, &str)]) -> Result<Object, SignerError> {
     let object = Object::new();
     for (name, value) in members {
@@ -52,10 +56,7 @@ async fn import(public: &PublicJwk, private: Option<&PrivateJwk>) -> Result<Cryp
     let jwk = object(&members)?;
     let algorithm = object(&[("name", ALGORITHM), ("hash", "SHA-256")])?;
     let usages = Array::of1(&JsValue::from_str(usage));
-    let promise = subtle()
-        .map_err(failed("not there"))?
-        .import_key_with_object("jwk", &jwk, &algorithm, false, &usages)
-        .map_err(failed("importKey"))?;
+    let promise = webcrypto()?.import_key_with_object("jwk", &jwk, &algorithm, false, &usages).map_err(failed("importKey"))?;
     let key: CryptoKey = JsFuture::from(promise).await.map_err(failed("importKey"))?.unchecked_into();
     KEYS.with_borrow_mut(|keys| keys.insert(name, key.clone()));
     Ok(key)
@@ -66,10 +67,8 @@ impl Signer for WebCryptoSigner {
         SendFuture::new(async move {
             let key_handle = import(&key.public, Some(key)).await?;
             let message = Uint8Array::from(message);
-            let promise = subtle()
-                .map_err(failed("not there"))?
-                .sign_with_str_and_buffer_source(ALGORITHM, &key_handle, &message)
-                .map_err(failed("sign"))?;
+            let promise =
+                webcrypto()?.sign_with_str_and_buffer_source(ALGORITHM, &key_handle, &message).map_err(failed("sign"))?;
             let signature = JsFuture::from(promise).await.map_err(failed("sign"))?;
             Ok(Uint8Array::new(&signature).to_vec())
         })
@@ -80,8 +79,7 @@ impl Signer for WebCryptoSigner {
         SendFuture::new(async move {
             let key = import(key, None).await?;
             let (message, signature) = (Uint8Array::from(message), Uint8Array::from(signature));
-            let promise = subtle()
-                .map_err(failed("not there"))?
+            let promise = webcrypto()?
                 .verify_with_str_and_buffer_source_and_buffer_source(ALGORITHM, &key, &signature, &message)
                 .map_err(failed("verify"))?;
             let outcome = JsFuture::from(promise).await.map_err(failed("verify"))?;

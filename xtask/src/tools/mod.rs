@@ -4,6 +4,7 @@ pub mod cargo_tools;
 pub mod npm;
 pub mod python;
 pub mod rust;
+mod shared_target;
 pub mod spin;
 
 use std::fs::{File, TryLockError};
@@ -65,10 +66,16 @@ pub fn require(program: &str, advice: &str) -> Result<()> {
 /// cargo that runs xtask has put into the environment (some build scripts would run again for it).
 pub fn cargo(paths: &Paths) -> Command {
     let mut command = Command::new("cargo");
-    command.current_dir(&paths.root);
+    command.current_dir(&paths.root).env("CARGO_TARGET_DIR", shared_target(paths));
     clean_environment(&mut command);
-    command.env("CARGO_TARGET_DIR", &paths.cargo_target);
     command
+}
+
+/// The target folder of child cargo processes, with nothing in it that another clone made of our crates. Where that cannot be told,
+/// the folder cannot be written, and cargo says so better.
+pub fn shared_target(paths: &Paths) -> &Path {
+    let _ = shared_target::claim(&paths.cargo_target, &paths.root);
+    &paths.cargo_target
 }
 
 /// Takes out of a command's environment what `cargo run` added to ours.

@@ -1,6 +1,6 @@
 //! How a woken future gets its turn: by a promise's `then`, not by `queueMicrotask`. Both are the same microtask queue, but workerd's
-//! `queueMicrotask` makes a JavaScript function and a handle for it at every call, 20 µs each, and a request wakes several times. A Worker has it so by naming this crate.
-#![cfg(target_os = "unknown")]
+//! `queueMicrotask` makes a JavaScript function and a handle for it at every call, 20 µs each, and a request wakes several times. A
+//! Worker has it so by linking this library.
 
 use worker::js_sys::{Reflect, global};
 use worker::wasm_bindgen::prelude::*;
