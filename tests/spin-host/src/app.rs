@@ -12,13 +12,14 @@ use hyper::header::HOST;
 use hyper::{Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use wasmtime::{Config, Engine, Store};
+use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
 use crate::compile::compile;
 use crate::counts::{self, Count};
+use crate::engine::engine;
 use crate::host::outbound::AllowedHost;
 use crate::host::{State, kv, linker, sqlite};
 use crate::logs::{Log, PassOn};
@@ -77,7 +78,7 @@ impl App {
             fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         }
         let router = Router::new(manifest.routes.iter().map(|(route, id)| (route.as_str(), id.as_str())))?;
-        let engine = Engine::new(Config::new().epoch_interruption(true))?;
+        let engine = engine()?;
         let linker = linker(&engine)?;
 
         let labels: HashSet<&String> = manifest.components.values().flat_map(|c| &c.key_value_stores).collect();

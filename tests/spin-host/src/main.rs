@@ -10,6 +10,7 @@
 mod app;
 mod compile;
 mod counts;
+mod engine;
 mod host;
 mod logs;
 mod manifest;

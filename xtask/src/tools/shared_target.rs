@@ -25,6 +25,9 @@ pub fn claim(target: &Path, root: &Path) -> io::Result<()> {
 /// Removes the fingerprints of our crates below a folder: without one, cargo builds a crate anew.
 fn forget(folder: &Path, depth: u32) -> io::Result<()> {
     if let Ok(crates) = fs::read_dir(folder.join(".fingerprint")) {
+        // Cargo's own lock of the folder: a build that goes on there comes first.
+        let lock = fs::File::create(folder.join(".cargo-lock"))?;
+        lock.lock()?;
         for entry in crates.flatten().filter(|entry| is_ours(&entry.file_name().to_string_lossy())) {
             fs::remove_dir_all(entry.path())?;
         }
