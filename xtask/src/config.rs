@@ -12,7 +12,7 @@ use crate::functions::CONTRACT;
 use crate::keys::Keys;
 
 /// Every function but the gateway.
-const ALL: &[&str] = &["auth", "identity", "storage", "ops"];
+const ALL: &[&str] = &["auth", "account", "identity", "storage", "ops"];
 
 /// One row of the configuration table.
 pub struct Setting {
@@ -42,7 +42,7 @@ pub enum Form {
 /// Which function gets what. The gateway needs nothing but the public origin; the contract function, which is never
 /// deployed, gets everything.
 pub const SETTINGS: &[Setting] = &[
-    plain("ISSUER", &["gateway", "auth", "identity", "storage", "ops"], Form::Text),
+    plain("ISSUER", &["gateway", "auth", "account", "identity", "storage", "ops"], Form::Text),
     secret("SERVICE_KEY", ALL, Form::Text),
     plain("JWKS", ALL, Form::Object),
     plain("LIMITS", ALL, Form::Object),
@@ -185,7 +185,7 @@ mod tests {
     fn a_secret_goes_to_its_function_alone() {
         let config = config(None, &[]).unwrap();
         let readers = |name: &str| {
-            ["gateway", "auth", "identity", "storage", "ops"]
+            ["gateway", "auth", "account", "identity", "storage", "ops"]
                 .into_iter()
                 .filter(|function| names(&config, function).contains(&name.to_owned()))
                 .collect::<Vec<_>>()
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(readers("SIGNING_KEYS"), ["auth"]);
         assert_eq!(readers("STORAGE_KEYS"), ["storage"]);
         assert_eq!(readers("OPERATOR_TOKEN"), ["ops"]);
-        assert_eq!(readers("SERVICE_KEY"), ["auth", "identity", "storage", "ops"]);
+        assert_eq!(readers("SERVICE_KEY"), ["auth", "account", "identity", "storage", "ops"]);
         assert_eq!(names(&config, "gateway"), ["ISSUER"]);
         let always = SETTINGS.iter().filter(|setting| setting.form != Form::Optional).count();
         assert_eq!(names(&config, "contract").len(), always);

@@ -17,6 +17,7 @@ pub struct Function {
 pub const FUNCTIONS: &[Function] = &[
     function("gateway", "functions/gateway", "tmcp-gateway", false),
     function("auth", "functions/auth", "tmcp-auth", true),
+    function("account", "functions/account", "tmcp-account", true),
     function("identity", "functions/identity", "tmcp-identity", true),
     function("storage", "functions/storage", "tmcp-storage", true),
     function("ops", "functions/ops", "tmcp-ops", true),
@@ -61,7 +62,7 @@ mod tests {
     #[test]
     fn nothing_named_is_everything_deployed() {
         let selected = names(select(&[], false).unwrap());
-        assert_eq!(selected, ["gateway", "auth", "identity", "storage", "ops"]);
+        assert_eq!(selected, ["gateway", "auth", "account", "identity", "storage", "ops"]);
         assert!(names(select(&[], true).unwrap()).contains(&"contract"));
     }
 

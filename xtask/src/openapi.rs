@@ -11,6 +11,8 @@ use tmcp_protocol::token::TokenKind;
 use crate::paths::Paths;
 
 const FILE: &str = "openapi.json";
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Writes the document; with `check`, only compares.
 pub fn run(paths: &Paths, check: bool) -> Result<()> {
@@ -67,11 +69,13 @@ fn operation(route: &Route) -> Value {
     if let Some(object) = operation.as_object_mut() {
         let body = match route.body {
             Body::None => None,
-            Body::Json(max) => Some(("application/json", max)),
-            Body::Form(max) => Some(("application/x-www-form-urlencoded", max)),
+            Body::Json(max) => Some((&[JSON][..], max)),
+            Body::Form(max) => Some((&[FORM][..], max)),
+            Body::JsonOrForm(max) => Some((&[JSON, FORM][..], max)),
         };
         if let Some((media, max)) = body {
-            let content = json!({ media: {"schema": {"type": "object"}} });
+            let any = |media: &&str| ((*media).to_owned(), json!({"schema": {"type": "object"}}));
+            let content: Map<String, Value> = media.iter().map(any).collect();
             object.insert(
                 "requestBody".into(),
                 json!({"required": true, "description": format!("At most {max} bytes."), "content": content}),
@@ -106,14 +110,13 @@ fn security(route: &Route) -> Value {
 }
 
 fn responses(route: &Route) -> Value {
-    let (name, media) = match route.errors {
-        ErrorForm::Tmcp => ("Error", "application/json"),
-        ErrorForm::OAuth => ("OAuthError", "application/json"),
+    let content = match route.errors {
+        ErrorForm::Tmcp => json!({ JSON: {"schema": {"$ref": "#/components/schemas/Error"}} }),
+        ErrorForm::OAuth => json!({ JSON: {"schema": {"$ref": "#/components/schemas/OAuthError"}} }),
+        ErrorForm::Page => json!({"text/html": {"schema": {"type": "string"}}}),
     };
-    let error = |description: &str| {
-        let schema = json!({"$ref": format!("#/components/schemas/{name}")});
-        json!({"description": description, "content": { media: {"schema": schema} }})
-    };
+    let error = |description: &str| json!({"description": description, "content": content});
+    let leads_on = route.errors == ErrorForm::Page || matches!(route.body, Body::JsonOrForm(_));
     let mut responses = json!({"2XX": {"description": "It worked."}, "503": error("A part of the service does not answer.")});
     let mut add = |status: &str, description: &str| {
         if let Some(object) = responses.as_object_mut() {
@@ -133,8 +136,15 @@ fn responses(route: &Route) -> Value {
         add("400", "The key is not one.");
         add("404", "There is nothing.");
     }
+    if leads_on {
+        add("400", "The request is not one that can be answered.");
+        add("404", "There is nothing, or it is over.");
+    }
     if route.limit.is_some() {
         add("429", "Too many requests; see Retry-After.");
+    }
+    if let (true, Some(object)) = (leads_on, responses.as_object_mut()) {
+        object.insert("303".to_owned(), json!({"description": "The browser goes on elsewhere."}));
     }
     responses
 }

@@ -9,6 +9,15 @@ use tmcp_http::call::percent_decode;
 use tmcp_http::{Call, Failure, same_secret, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::ClientId;
+use tmcp_protocol::client::Grant;
+
+impl ClientRow {
+    /// Whether the client is registered for a grant.
+    pub fn may_use(&self, grant: Grant) -> bool {
+        serde_json::from_slice::<Vec<String>>(self.grants.as_bytes())
+            .is_ok_and(|names| names.iter().any(|name| name == grant.as_str()))
+    }
+}
 
 fn refused(cause: &'static str) -> Failure {
     Failure::oauth("invalid_client", 401, "the client is unknown or did not authenticate")

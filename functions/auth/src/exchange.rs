@@ -6,40 +6,33 @@
 //! | 200 | TEP and refresh token |
 //! | 400 `invalid_request`, `invalid_scope` | a parameter is missing; a scope that is not registered for the app |
 //! | 401 `invalid_client`, `invalid_grant` | the client; the subject token does not hold |
-//! | 403 `consent_required` | a scope that the person has not agreed to, named in `consent_required_scopes` |
+//! | 403 `consent_required` | a scope that the person has not agreed to, named in `consent_required_scopes`; `consent_ui_endpoint` asks them |
 //! | 403 `insufficient_user_authentication` | more than low scopes for a session by OpenID token (RFC 9470) |
 //! | 429 | too many exchanges of this person for this app |
 
+use crate::consent;
 use crate::family;
 use crate::mint::{self, Granted};
-use crate::sign_in;
-use crate::sql::{self, ClientRow, FamilySubject};
+use crate::session::{self, Ground};
+use crate::sql::{self, ClientRow};
 use crate::token::Issued;
 use serde_json::{Map, Value, json};
 use tmcp_http::audit::Entry;
 use tmcp_http::body::Form;
-use tmcp_http::caller::{self, Caller};
 use tmcp_http::cors::Reader;
-use tmcp_http::subject::{self, Held, PLATFORM, SubjectId};
+use tmcp_http::people::{self, Person};
+use tmcp_http::subject::SubjectId;
 use tmcp_http::{Call, Failure, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::limits::LimitClass;
-use tmcp_protocol::token::{AuthLevel, TokenError};
-use tmcp_protocol::{MatrixUserId, Scope, ScopeSet, Uid};
+use tmcp_protocol::routes::CONSENT_SHOW;
+use tmcp_protocol::token::AuthLevel;
+use tmcp_protocol::{MatrixUserId, Scope, ScopeSet};
 
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const TEP_TYPE: &str = "urn:tmcp:params:oauth:token-type:tep";
 /// Bytes of `miniapp_context` at most: it travels in every token.
 const MAX_CONTEXT: usize = 1024;
-
-/// The person behind the subject token.
-struct Person {
-    uid: Uid,
-    subject: FamilySubject,
-    level: AuthLevel,
-    /// The platform session, where the subject token was a platform token.
-    session: Option<Held>,
-}
 
 fn invalid_grant(cause: impl Into<String>) -> Failure {
     Failure::oauth("invalid_grant", 401, "the subject token does not hold").because(cause)
@@ -56,17 +49,19 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     }
     let context = form.get("miniapp_context").map(parse_context).transpose()?;
     let requested = requested_scopes(form.get("scope"), client)?;
-    let person = person(call, form).await?;
+    let claim = form.get("matrix_user_id").map(MatrixUserId::parse).transpose();
+    let claim = claim.map_err(|error| Failure::oauth("invalid_request", 400, error.to_string()))?;
+    let person = people::of_token(call, form.require("subject_token")?, claim).await?.map_err(invalid_grant)?;
     call.is_about(Some(person.uid.as_str()), Some(client.app_id.as_str()));
     let subject = SubjectId::user(&person.uid, client.app_id.as_str());
     let generation = call.enter(&subject, LimitClass::TokenGeneration, None).await?;
     let generation = generation.ok_or_else(|| Failure::internal("a new session was ended"))?;
-    check_scopes(&requested, client, person.level)?;
+    check_scopes(call, &requested, client, &person).await?;
     issue(call, client, person, requested, context, generation).await
 }
 
 fn parse_context(text: &str) -> Result<Map<String, Value>, Failure> {
-    let context = if text.len() <= MAX_CONTEXT { serde_json::from_str(text).ok() } else { None };
+    let context = if text.len() <= MAX_CONTEXT { serde_json::from_slice(text.as_bytes()).ok() } else { None };
     context.ok_or_else(|| {
         Failure::oauth("invalid_request", 400, format!("miniapp_context must be a JSON object of at most {MAX_CONTEXT} bytes"))
     })
@@ -85,56 +80,27 @@ fn requested_scopes(list: Option<&str>, client: &ClientRow) -> Result<ScopeSet, 
     }
 }
 
-/// Whether nobody has to be asked (TMCP part 12, row 18).
-fn is_automatic(scope: Scope, client: &ClientRow) -> bool {
-    scope.is_automatic() || (client.official != 0 && scope == Scope::UserRead)
-}
-
-fn check_scopes(requested: &ScopeSet, client: &ClientRow, level: AuthLevel) -> Result<(), Failure> {
-    if level == AuthLevel::Openid && !requested.iter().all(Scope::is_open_to_weak_sessions) {
+async fn check_scopes<P: Platform>(
+    call: &Call<P>,
+    requested: &ScopeSet,
+    client: &ClientRow,
+    person: &Person,
+) -> Result<(), Failure> {
+    if person.level == AuthLevel::Openid && !requested.iter().all(Scope::is_open_to_weak_sessions) {
         let message = "sign in with a Matrix access token for these scopes";
         return Err(Failure::oauth("insufficient_user_authentication", 403, message));
     }
-    let (approved, missing): (Vec<Scope>, Vec<Scope>) = requested.iter().partition(|scope| is_automatic(*scope, client));
+    let found = consent::missing(call, &person.uid, client, requested, true).await?;
+    let (missing, approved): (Vec<Scope>, Vec<Scope>) = requested.iter().partition(|scope| found.missing.contains(*scope));
     if missing.is_empty() {
         return Ok(());
     }
     let names = |scopes: Vec<Scope>| scopes.into_iter().map(Scope::as_str).collect::<Vec<_>>();
-    let extra = json!({"consent_required_scopes": names(missing), "pre_approved_scopes": names(approved)});
+    let page = found.session.map(|session| format!("{}?session={session}", CONSENT_SHOW.path));
+    let extra = json!({
+        "consent_required_scopes": names(missing), "pre_approved_scopes": names(approved), "consent_ui_endpoint": page,
+    });
     Err(Failure::oauth("consent_required", 403, "the person has not agreed to all of these scopes").extra(extra))
-}
-
-/// Whose subject token it is. One that has the form of a token of ours is judged as such; any other goes to the homeserver.
-async fn person<P: Platform>(call: &Call<P>, form: &Form) -> Result<Person, Failure> {
-    let token = form.require("subject_token")?;
-    match caller::verify(&call.platform, &call.settings, token).await? {
-        Ok(verified) => match verified.caller {
-            Caller::Platform(claims) => Ok(Person {
-                uid: claims.sub.clone(),
-                subject: FamilySubject { sub: claims.matrix_user_id.clone(), wallet_id: claims.wallet_id.clone() },
-                level: claims.level,
-                session: Some(Held { generation: claims.generation, session: claims.session_id.clone() }),
-            }),
-            _ => Err(invalid_grant("a TEP as the subject")),
-        },
-        // Three parts with a header of ours that is not right is a token of ours that is not right.
-        Err(error) if error != TokenError::Malformed => Err(invalid_grant(error.to_string())),
-        Err(_) if token.starts_with("tep.") => Err(invalid_grant("a malformed TEP")),
-        Err(_) => {
-            let claim = form.get("matrix_user_id").map(MatrixUserId::parse).transpose();
-            let claim = claim.map_err(|error| Failure::oauth("invalid_request", 400, error.to_string()))?;
-            // As strict as a sign-in, since it is one.
-            call.draw(&SubjectId::address(&call.address), LimitClass::SignIn).await?;
-            let credentials = json!({ "matrix_user_id": claim, "access_token": token });
-            let verified = sign_in::verify(call, credentials).await?.ok_or_else(|| invalid_grant("refused by identity"))?;
-            Ok(Person {
-                uid: verified.uid,
-                subject: FamilySubject { sub: verified.matrix_user_id, wallet_id: verified.wallet_id },
-                level: verified.level,
-                session: None,
-            })
-        }
-    }
 }
 
 async fn issue<P: Platform>(
@@ -147,7 +113,7 @@ async fn issue<P: Platform>(
 ) -> Result<Issued, Failure> {
     let (now, session_id, refresh_token) = (call.now(), mint::session_id(call), family::new_token(call));
     let platform_session = person.session.as_ref().map(|held| held.session.as_str());
-    let subject_json = serde_json::to_string(&person.subject).map_err(|error| Failure::internal(error.to_string()))?;
+    let subject_json = serde_json::to_string(&person.names).map_err(|error| Failure::internal(error.to_string()))?;
     let (uid, app, client_id) = (person.uid.as_str(), client.app_id.as_str(), client.client_id.as_str());
     let begin = stmt!(
         sql::BEGIN_FAMILY,
@@ -166,26 +132,23 @@ async fn issue<P: Platform>(
     let entry =
         Entry { action: "token.exchange", outcome: "ok", actor: Some(uid), target: Some(app), detail, ..Entry::default() };
     call.platform.sql().batch(vec![begin, first, call.audit(entry)]).await?;
-    // Only now, with the family stored, is the platform session asked: a logout that comes later finds the family.
-    if let Some(held) = person.session {
-        let platform = SubjectId::user(&person.uid, PLATFORM);
-        if !subject::holds(&call.platform, &platform, held).await? {
-            let entry =
-                Entry { action: "token.exchange", outcome: "refused", actor: Some(uid), target: Some(app), ..Entry::default() };
-            call.platform.sql().batch(vec![stmt!(sql::END_FAMILY, session_id.as_str(), now), call.audit(entry)]).await?;
-            return Err(invalid_grant("revoked"));
-        }
+    let consented = consent::is_needed(&scope, client).then_some(generation);
+    let (family, uid, app) = (session_id.as_str(), &person.uid, &client.app_id);
+    let ground = Ground { action: "token.exchange", family, uid, app, platform: person.session, consented };
+    if !session::stands(call, ground).await? {
+        return Err(invalid_grant("revoked"));
     }
     let access_token = mint::tep(
         call,
         Granted {
             uid: &person.uid,
-            subject: &person.subject,
+            subject: &person.names,
             app_id: &client.app_id,
             client_id: &client.client_id,
             scope: &scope,
             session_id: &session_id,
             generation,
+            delegated: true,
             miniapp_context,
         },
     )
@@ -195,8 +158,8 @@ async fn issue<P: Platform>(
         expires_in: mint::lifetime_s(&call.platform)?,
         refresh_token,
         scope,
-        user_id: person.subject.sub,
-        wallet_id: person.subject.wallet_id,
+        user_id: person.names.sub,
+        wallet_id: person.names.wallet_id,
         exchanged: true,
     })
 }

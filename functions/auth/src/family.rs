@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tmcp_http::subject::{self, SubjectId};
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{Platform, Random, Sql, Statement, stmt};
+use tmcp_protocol::routes::INTERNAL_END_BROWSERS;
 use tmcp_protocol::{AppId, Millis, Uid};
 
 /// A refresh token lives so long.
@@ -36,7 +37,7 @@ pub async fn end_access<P: Platform>(call: &Call<P>, family: &str, uid: &Uid, ap
     Ok(subject::end_session(&call.platform, &id, family, until(call)).await?)
 }
 
-/// Ends a platform session: every family that came from it, and its own tokens.
+/// Ends a platform session: every family and browser session that came from it, and its own tokens.
 pub async fn end_platform_session<P: Platform>(
     call: &Call<P>,
     uid: &Uid,
@@ -44,12 +45,19 @@ pub async fn end_platform_session<P: Platform>(
     audit: Statement,
 ) -> Result<(), Failure> {
     end_families(call, stmt!(sql::END_SESSION_FAMILIES, session, call.now())).await?;
+    end_browsers(call, session).await?;
     // The session itself comes second: until then the call can be repeated with its token, whatever dies on the way.
     let id = SubjectId::user(uid, subject::PLATFORM);
     subject::end_session(&call.platform, &id, session, until(call)).await?;
     // An exchange that was on its way stored its family first and asks for the session after: either it was refused, or it is here.
     end_families(call, stmt!(sql::END_LATE_FAMILIES, session, call.now())).await?;
+    end_browsers(call, session).await?;
     call.platform.sql().query(audit).await?;
+    Ok(())
+}
+
+async fn end_browsers<P: Platform>(call: &Call<P>, session: &str) -> Result<(), Failure> {
+    let _: serde_json::Value = call.ask(&INTERNAL_END_BROWSERS, &serde_json::json!({ "platform_session": session })).await??;
     Ok(())
 }
 

@@ -1,21 +1,29 @@
-//! The OAuth 2.0 authorization server and sign-in: the only room that holds the private signing key, and the owner of clients,
-//! refresh families and, on Workers, of the subject entity's class.
+//! The token side of the OAuth 2.0 authorization server, and sign-in: the only room that holds the private signing key, and the owner
+//! of clients, codes, refresh families and, on Workers, of the subject entity's class. What a person sees and decides is account's.
 //!
-//! Invariants: a refresh token is used once, and only one of many parallel uses succeeds; whoever ends a session ends its family
+//! Invariants: a code and a refresh token are used once, and only one of many parallel uses succeeds; whoever ends a session ends its family
 //! in SQL before its tokens at the subject, so that nothing issued in between survives.
 
 mod client;
+mod client_info;
 mod clients;
+mod code;
+mod consent;
+mod end_app;
 mod exchange;
 mod family;
 mod introspect;
+mod issue_code;
 mod jwks;
 mod logout;
 mod maintain;
+mod metadata;
 mod mint;
 mod origins;
+mod pkce;
 mod refresh;
 mod revoke;
+mod session;
 mod sign_in;
 mod sql;
 mod status;
@@ -40,6 +48,10 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::REVOKE, revoke::handle)
         .at(&routes::INTROSPECT, introspect::handle)
         .at(&routes::JWKS, jwks::handle)
+        .at(&routes::METADATA, metadata::handle)
+        .at(&routes::INTERNAL_CLIENT, client_info::handle)
+        .at(&routes::INTERNAL_CODE, issue_code::handle)
+        .at(&routes::INTERNAL_END_APP, end_app::handle)
         .at(&routes::INTERNAL_CLIENTS, clients::handle)
         .at(&routes::INTERNAL_ORIGINS, origins::handle)
         .at(&routes::INTERNAL_STATUS_AUTH, status::handle)

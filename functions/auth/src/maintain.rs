@@ -12,6 +12,7 @@ const REMEMBER_MS: i64 = 24 * 60 * 60 * 1000;
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let subjects = call.platform.entities().maintain::<Subject>(100).await?;
     let before = call.now().plus(-REMEMBER_MS);
-    call.platform.sql().batch(vec![stmt!(sql::FORGET_TOKENS, before), stmt!(sql::FORGET_FAMILIES, before)]).await?;
+    let forget = [sql::FORGET_TOKENS, sql::FORGET_FAMILIES, sql::FORGET_CODES];
+    call.platform.sql().batch(forget.into_iter().map(|statement| stmt!(statement, before)).collect()).await?;
     Reply::json(&serde_json::json!({ "subjects_woken": subjects }))
 }

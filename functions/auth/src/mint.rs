@@ -1,7 +1,7 @@
 //! Issuing tokens: claims, encoding, signature.
 
-use crate::sql::FamilySubject;
 use std::sync::Arc;
+use tmcp_http::people::Names;
 use tmcp_http::settings::{InvalidSetting, remembered, require};
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{Config, Platform, Random, Signer};
@@ -86,7 +86,7 @@ pub struct Granted<'a> {
     /// The person.
     pub uid: &'a Uid,
     /// Their names.
-    pub subject: &'a FamilySubject,
+    pub subject: &'a Names,
     /// The mini-app.
     pub app_id: &'a AppId,
     /// The client.
@@ -97,6 +97,8 @@ pub struct Granted<'a> {
     pub session_id: &'a str,
     /// The subject's generation.
     pub generation: i64,
+    /// Whether a host client exchanged a person's session for it.
+    pub delegated: bool,
     /// Where the app was launched.
     pub miniapp_context: Option<serde_json::Map<String, serde_json::Value>>,
 }
@@ -116,7 +118,7 @@ pub async fn tep<P: Platform>(call: &Call<P>, granted: Granted<'_>) -> Result<St
         session_id: granted.session_id.to_owned(),
         uid: granted.uid.clone(),
         generation: granted.generation,
-        delegated_from: Some("matrix_session".to_owned()),
+        delegated_from: granted.delegated.then(|| "matrix_session".to_owned()),
         miniapp_context: granted.miniapp_context,
     };
     sign(call, &claims).await

@@ -20,6 +20,6 @@ pub async fn look_up(platform: &impl Platform, origin: &str) -> Result<OriginInf
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let OriginRequest { origin } = call.json()?;
+    let OriginRequest { origin } = call.message()?;
     Reply::json(&look_up(&call.platform, &origin).await?)
 }

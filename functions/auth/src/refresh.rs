@@ -12,11 +12,12 @@
 
 use crate::family;
 use crate::mint::{self, Granted};
-use crate::sql::{self, ClientRow, FamilySubject, TokenRow};
+use crate::sql::{self, ClientRow, TokenRow};
 use crate::token::Issued;
 use tmcp_http::audit::Entry;
 use tmcp_http::body::Form;
 use tmcp_http::cors::Reader;
+use tmcp_http::people::Names;
 use tmcp_http::subject::SubjectId;
 use tmcp_http::{Call, Failure, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
@@ -52,7 +53,7 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     // rotation below fails or the token carries the old generation.
     let generation = call.enter(&subject, LimitClass::TokenRefresh, Some(&row.family)).await?;
     let Some(generation) = generation else { return Err(invalid_grant("the session was ended")) };
-    let person: FamilySubject = serde_json::from_str(&row.subject).map_err(|error| Failure::internal(error.to_string()))?;
+    let person: Names = serde_json::from_slice(row.subject.as_bytes()).map_err(|error| Failure::internal(error.to_string()))?;
     // Signed before the old token is used up: where signing fails, the client still has a token that works.
     let granted = Granted {
         uid: &row.uid,
@@ -62,6 +63,7 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
         scope: &scope,
         session_id: &row.family,
         generation,
+        delegated: false,
         miniapp_context: None,
     };
     let access_token = mint::tep(call, granted).await?;

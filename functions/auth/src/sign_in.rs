@@ -11,14 +11,13 @@
 
 use crate::mint::{self, SignedIn};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use tmcp_http::cors::Reader;
+use tmcp_http::people;
 use tmcp_http::subject::{self, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
-use tmcp_protocol::routes::INTERNAL_VERIFY;
-use tmcp_protocol::token::AuthLevel;
-use tmcp_protocol::{ErrorCode, MatrixUserId, Uid};
+use tmcp_protocol::{ErrorCode, MatrixUserId};
 
 #[derive(Deserialize)]
 struct SignInRequest {
@@ -34,39 +33,6 @@ pub struct OpenIdToken {
     matrix_server_name: String,
 }
 
-/// What identity says about proven credentials.
-#[derive(Debug, Deserialize)]
-pub struct Verified {
-    /// The person.
-    pub uid: Uid,
-    /// `active`.
-    pub status: String,
-    /// Their wallet.
-    pub wallet_id: String,
-    /// Their Matrix id.
-    pub matrix_user_id: MatrixUserId,
-    /// Its local part.
-    pub username: String,
-    /// From their profile.
-    pub display_name: Option<String>,
-    /// From their profile.
-    pub avatar_url: Option<String>,
-    /// How strong the proof is.
-    pub level: AuthLevel,
-}
-
-/// Asks identity; `None` where the credentials prove nothing. The source address goes along for the audit log.
-pub async fn verify<P: Platform>(call: &Call<P>, mut credentials: Value) -> Result<Option<Verified>, Failure> {
-    if let Some(credentials) = credentials.as_object_mut() {
-        credentials.insert("address".to_owned(), json!(call.address.truncated()));
-    }
-    match call.ask::<Verified>(&INTERNAL_VERIFY, &credentials).await? {
-        Ok(verified) => Ok(Some(verified)),
-        Err(refused) if refused.status == 401 => Ok(None),
-        Err(refused) => Err(refused.into()),
-    }
-}
-
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     call.answer_is_for(Reader::Host);
@@ -77,7 +43,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let credentials = json!({
         "matrix_user_id": request.matrix_user_id, "access_token": request.access_token, "openid_token": request.openid_token,
     });
-    let verified = verify(&call, credentials)
+    let verified = people::verify(&call, credentials)
         .await?
         .ok_or_else(|| Failure::new(ErrorCode::InvalidMatrixCredentials, "the Matrix credentials do not prove who you are"))?;
     call.is_about(Some(verified.uid.as_str()), Some(PLATFORM));

@@ -1,23 +1,49 @@
 //! Every statement of the group, with its row types.
 
 use serde::Deserialize;
-use tmcp_protocol::{AppId, ClientId, MatrixUserId, Millis, ScopeSet, Uid};
+use tmcp_protocol::{AppId, ClientId, Millis, ScopeSet, Uid};
 
 /// Answers when the database does, and has its tables.
 pub const PROBE: &str = "SELECT client_id FROM clients WHERE client_id = ''";
 
 /// One client.
-pub const CLIENT: &str = "SELECT client_id, app_id, secret_hash, scopes, official FROM clients \
+pub const CLIENT: &str = "SELECT client_id, app_id, secret_hash, scopes, official, grants FROM clients \
     WHERE client_id = ?1 AND status = 'active'";
+/// What an active client registered, for those who ask a person about it.
+pub const CLIENT_INFO: &str = "SELECT client_id, app_id, name, developer, icon_url, official, scopes, redirect_uris, grants \
+    FROM clients WHERE client_id = ?1 AND status = 'active'";
 /// Registers a client or changes it.
 pub const PUT_CLIENT: &str = "INSERT INTO clients (client_id, app_id, name, kind, secret_hash, scopes, origins, host, official, \
-    status, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'active', ?10, ?10) \
+    redirect_uris, grants, developer, icon_url, status, created_at, updated_at) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'active', ?14, ?14) \
     ON CONFLICT (client_id) DO UPDATE SET app_id = excluded.app_id, name = excluded.name, kind = excluded.kind, \
     secret_hash = excluded.secret_hash, scopes = excluded.scopes, origins = excluded.origins, host = excluded.host, \
-    official = excluded.official, status = excluded.status, updated_at = excluded.updated_at";
+    official = excluded.official, redirect_uris = excluded.redirect_uris, grants = excluded.grants, \
+    developer = excluded.developer, icon_url = excluded.icon_url, status = excluded.status, updated_at = excluded.updated_at";
 /// Active clients that registered an origin.
 pub const ORIGIN: &str = "SELECT client_id, host FROM clients WHERE status = 'active' \
     AND EXISTS (SELECT 1 FROM json_each(clients.origins) o WHERE o.value = +?1)";
+
+/// A code.
+pub const FIND_CODE: &str = "SELECT client_id, app_id, uid, subject, scope, redirect_uri, challenge, family, platform_session, \
+    generation, expires_at, used_at FROM authorization_codes WHERE hash = ?1";
+/// Keeps a new one.
+pub const PUT_CODE: &str = "INSERT INTO authorization_codes (hash, client_id, app_id, uid, subject, scope, redirect_uri, \
+    challenge, family, platform_session, generation, created_at, expires_at) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+/// Uses a code up, once.
+pub const USE_CODE: &str = "UPDATE authorization_codes SET used_at = ?2 WHERE hash = ?1 AND used_at IS NULL AND expires_at > ?2 \
+    RETURNING family";
+/// Begins the family of a code that was used up just now.
+pub const BEGIN_FAMILY_BY_CODE: &str = "INSERT INTO refresh_families (id, uid, app_id, client_id, platform_session, subject, \
+    scope, created_at, ends_at) SELECT family, uid, app_id, client_id, platform_session, subject, scope, ?2, ?3 \
+    FROM authorization_codes WHERE hash = ?1 AND used_at = ?2";
+/// Its first token.
+pub const FIRST_TOKEN_BY_CODE: &str = "INSERT INTO refresh_tokens (hash, family, parent, created_at, expires_at) \
+    SELECT ?3, family, NULL, ?2, ?4 FROM authorization_codes WHERE hash = ?1 AND used_at = ?2";
+/// Codes that are over for a day: until then a late second use is told apart from an unknown code.
+pub const FORGET_CODES: &str = "DELETE FROM authorization_codes WHERE hash IN \
+    (SELECT hash FROM authorization_codes WHERE expires_at <= ?1 LIMIT 200)";
 
 /// Begins a refresh family.
 pub const BEGIN_FAMILY: &str = "INSERT INTO refresh_families (id, uid, app_id, client_id, platform_session, subject, scope, \
@@ -46,6 +72,10 @@ pub const END_SESSION_FAMILIES: &str = "UPDATE refresh_families SET ended_at = C
 pub const END_LATE_FAMILIES: &str = "UPDATE refresh_families SET ended_at = ?2 WHERE platform_session = ?1 AND ended_at IS NULL \
     RETURNING id, uid, app_id";
 
+/// Ends all families of a person in an app.
+pub const END_APP_FAMILIES: &str =
+    "UPDATE refresh_families SET ended_at = ?3 WHERE uid = ?1 AND app_id = ?2 AND ended_at IS NULL";
+
 /// Tokens of families that are over for a day.
 pub const FORGET_TOKENS: &str = "DELETE FROM refresh_tokens WHERE family IN (SELECT id FROM refresh_families \
     WHERE ends_at <= ?1 UNION SELECT id FROM refresh_families WHERE ended_at <= ?1 LIMIT 200)";
@@ -67,6 +97,37 @@ pub struct ClientRow {
     pub scopes: ScopeSet,
     /// Whether it is an official app.
     pub official: i64,
+    /// A JSON array of the grants that it may use.
+    pub grants: String,
+}
+
+/// A code as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct CodeRow {
+    /// The client.
+    pub client_id: ClientId,
+    /// The mini-app.
+    pub app_id: AppId,
+    /// The person.
+    pub uid: Uid,
+    /// [`tmcp_http::people::Names`] as JSON.
+    pub subject: String,
+    /// What was granted.
+    pub scope: ScopeSet,
+    /// Where the code went.
+    pub redirect_uri: String,
+    /// What the client has to prove.
+    pub challenge: String,
+    /// The family that it begins.
+    pub family: String,
+    /// The platform session that the browser's came from.
+    pub platform_session: String,
+    /// Its generation.
+    pub generation: i64,
+    /// Its end.
+    pub expires_at: Millis,
+    /// When it was used.
+    pub used_at: Option<Millis>,
 }
 
 /// An origin's client as a row.
@@ -76,15 +137,6 @@ pub struct OriginRow {
     pub client_id: String,
     /// Whether it is a host client.
     pub host: i64,
-}
-
-/// What a family's tokens say of the person, as JSON in its row.
-#[derive(Debug, Clone, serde::Serialize, Deserialize)]
-pub struct FamilySubject {
-    /// The Matrix id.
-    pub sub: MatrixUserId,
-    /// The wallet.
-    pub wallet_id: String,
 }
 
 /// A refresh token with its family as a row.
@@ -102,7 +154,7 @@ pub struct TokenRow {
     pub app_id: AppId,
     /// The client.
     pub client_id: ClientId,
-    /// [`FamilySubject`] as JSON.
+    /// [`tmcp_http::people::Names`] as JSON.
     pub subject: String,
     /// What was granted.
     pub scope: ScopeSet,

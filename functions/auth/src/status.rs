@@ -25,7 +25,7 @@ async fn signs<P: Platform>(call: &Call<P>) -> Result<(), Failure> {
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let question: Question = call.json()?;
+    let question: Question = call.message()?;
     let database = call.platform.sql().query(stmt!(sql::PROBE)).await.map_err(Failure::from);
     let checks = vec![Check::of("database", database), Check::of("signing_keys", signs(&call).await)];
     let effects = if question.counts { call.platform.entities().waiting().await.unwrap_or_default() } else { None };

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
-use tmcp_protocol::routes::{Function, INTERNAL_CLIENTS, INTERNAL_MAINTAIN_AUTH};
+use tmcp_protocol::routes::{Function, INTERNAL_MAINTAIN_AUTH};
 use tmcp_testkit::{Answer, Client, TestPlatform};
 
 const SECRET: &str = "secret-secret-secret-secret-secret-";
@@ -30,6 +30,12 @@ impl World {
             let status = if full || weak { 200 } else { 401 };
             http::Response::builder().status(status).body(Bytes::from(answer.to_string())).unwrap()
         });
+        // Account, which knows of nobody who agreed to anything, and of no browser.
+        platform.in_process().connect(Function::Account, |request| async move {
+            let body: Json = serde_json::from_slice(request.body()).unwrap_or_default();
+            let answer = json!({"missing": body["scopes"], "session": "consent_1"});
+            http::Response::builder().status(200).body(Bytes::from(answer.to_string())).unwrap()
+        });
         let world = Self { client: Client::new(crate::routes(), &platform), platform };
         for (id, app, kind) in
             [("ma_a", "ma_a", "public"), ("ma_a_backend", "ma_a", "confidential"), ("ma_b_backend", "ma_b", "confidential")]
@@ -40,10 +46,10 @@ impl World {
                 "client_id": id, "app_id": app, "name": id, "kind": kind, "client_secret": secret, "scopes": scopes,
                 "origins": [format!("https://{}.example", id.replace('_', "-"))],
             });
-            assert_eq!(world.client.internal(&INTERNAL_CLIENTS, body).await.status, 200);
+            world.client.register(body).await;
         }
         let tween = json!({"client_id": "tween", "app_id": "ma_tween", "name": "Tween", "kind": "public", "host": true, "origins": ["https://tween.example"]});
-        assert_eq!(world.client.internal(&INTERNAL_CLIENTS, tween).await.status, 200);
+        world.client.register(tween).await;
         world
     }
 
@@ -138,8 +144,8 @@ async fn refusals_of_the_exchange() {
     assert_eq!(world.exchange(&weak, "&scope=storage:read").await.status, 200);
     let consent = world.exchange(&token, "&scope=storage:read%20wallet:balance").await.body;
     assert_eq!(
-        (&consent["consent_required_scopes"], &consent["pre_approved_scopes"]),
-        (&json!(["wallet:balance"]), &json!(["storage:read"]))
+        (&consent["consent_required_scopes"], &consent["pre_approved_scopes"], &consent["consent_ui_endpoint"]),
+        (&json!(["wallet:balance"]), &json!(["storage:read"]), &json!("/oauth2/consent?session=consent_1"))
     );
 }
 
@@ -349,29 +355,5 @@ async fn no_token_or_secret_is_ever_logged() {
     let secrets = [platform_token.as_str(), &access, &refresh, SECRET, "rt_wrong", "subject_token"];
     for line in world.platform.log_lines() {
         assert!(secrets.iter().all(|secret| !line.contains(secret)), "{line}");
-    }
-}
-
-#[tokio::test]
-async fn client_registration_refuses_what_is_wrong() {
-    let world = World::new(WIDE).await;
-    let good = json!({"client_id": "x", "app_id": "ma_x", "name": "X", "kind": "confidential", "scopes": ["storage:read"]});
-    let answer = world.client.internal(&INTERNAL_CLIENTS, good.clone()).await;
-    assert!(text(&answer, "client_secret").starts_with("secret_"));
-    for (name, value) in [
-        ("app_id", json!("x")),
-        ("client_id", json!("a b")),
-        ("name", json!("")),
-        ("scopes", json!(["root"])),
-        ("client_secret", json!("short")),
-        ("origins", json!(["http://app.example"])),
-        ("origins", json!(["https://app.example/path"])),
-        ("origins", json!(["https://*.example"])),
-        ("kind", json!("secret")),
-    ] {
-        let mut body = good.clone();
-        body[name] = value.clone();
-        let answer = world.client.internal(&INTERNAL_CLIENTS, body).await;
-        assert_eq!((answer.status, answer.code()), (400, "INVALID_REQUEST"), "{name} {value}");
     }
 }

@@ -1,14 +1,11 @@
 //! POST /oauth2/token (TMCP 1.3; RFC 6749 section 3.2): one file per grant. Errors are RFC 6749's.
 
-use crate::{client, exchange, refresh};
+use crate::{client, code, exchange, refresh};
 use serde_json::json;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
+use tmcp_protocol::client::Grant;
 use tmcp_protocol::{MatrixUserId, ScopeSet};
-
-/// The names of the grants.
-const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const REFRESH: &str = "refresh_token";
 
 /// A grant's good answer.
 pub struct Issued {
@@ -45,15 +42,16 @@ impl Issued {
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
-    let grant = form.require("grant_type")?;
-    if grant != EXCHANGE && grant != REFRESH {
-        return Err(Failure::oauth("unsupported_grant_type", 400, "this grant type is not supported"));
-    }
+    let grant = Grant::parse(form.require("grant_type")?)
+        .ok_or_else(|| Failure::oauth("unsupported_grant_type", 400, "this grant type is not supported"))?;
     let client = client::authenticate(&call, &form).await?;
-    let issued = if grant == EXCHANGE {
-        exchange::grant(&call, &form, &client).await?
-    } else {
-        refresh::grant(&call, &form, &client).await?
+    if !client.may_use(grant) {
+        return Err(Failure::oauth("unauthorized_client", 400, "the client is not registered for this grant type"));
+    }
+    let issued = match grant {
+        Grant::AuthorizationCode => code::grant(&call, &form, &client).await?,
+        Grant::TokenExchange => exchange::grant(&call, &form, &client).await?,
+        Grant::RefreshToken => refresh::grant(&call, &form, &client).await?,
     };
     issued.reply()
 }

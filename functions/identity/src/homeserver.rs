@@ -52,8 +52,8 @@ fn read(config: &impl Config) -> Result<Homeservers, InvalidSetting> {
     let wrong = |name, problem: &str| InvalidSetting { name, problem: problem.to_owned() };
     let json = config.get("HOMESERVERS");
     let json = json.as_ref().map_or("[]", tmcp_protocol::Secret::expose);
-    let configured: Vec<Configured> =
-        serde_json::from_str(json).map_err(|error| InvalidSetting { name: "HOMESERVERS", problem: error.to_string() })?;
+    let configured: Vec<Configured> = serde_json::from_slice(json.as_bytes())
+        .map_err(|error| InvalidSetting { name: "HOMESERVERS", problem: error.to_string() })?;
     let open = match config.get("FEDERATION").as_ref().map(tmcp_protocol::Secret::expose) {
         None | Some("closed") => false,
         Some("open") => true,

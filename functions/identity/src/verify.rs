@@ -36,7 +36,7 @@ struct OpenIdToken {
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let request: VerifyRequest = call.json()?;
+    let request: VerifyRequest = call.message()?;
     let claim = request.matrix_user_id.as_ref();
     let (homeserver, id, level) = match prove(&call, &request).await? {
         Ok(proven) => proven,

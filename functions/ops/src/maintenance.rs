@@ -5,9 +5,13 @@ use serde_json::{Map, Value, json};
 use tmcp_http::trace::{Trace, request_id};
 use tmcp_http::{Call, Failure, Reply, Settings, internal};
 use tmcp_ports::Platform;
-use tmcp_protocol::routes::{INTERNAL_MAINTAIN_AUTH, INTERNAL_MAINTAIN_IDENTITY, INTERNAL_MAINTAIN_STORAGE, Route};
+use tmcp_protocol::routes::{
+    INTERNAL_MAINTAIN_ACCOUNT, INTERNAL_MAINTAIN_AUTH, INTERNAL_MAINTAIN_IDENTITY, INTERNAL_MAINTAIN_STORAGE, Route,
+};
 
-const ROUTES: [&Route; 3] = [&INTERNAL_MAINTAIN_AUTH, &INTERNAL_MAINTAIN_IDENTITY, &INTERNAL_MAINTAIN_STORAGE];
+/// Account first: what it still has to end is auth's to forget.
+const ROUTES: [&Route; 4] =
+    [&INTERNAL_MAINTAIN_ACCOUNT, &INTERNAL_MAINTAIN_AUTH, &INTERNAL_MAINTAIN_IDENTITY, &INTERNAL_MAINTAIN_STORAGE];
 
 /// Asks every function in turn; tells what each answered, and whether all did.
 pub async fn run<P: Platform>(platform: &P, settings: &Settings, trace: &Trace, request_id: &str) -> (bool, Value) {

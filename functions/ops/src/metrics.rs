@@ -72,7 +72,7 @@ fn page(counters: &[Counter], functions: &[(&'static str, Status)]) -> String {
 
     let (mut by_status, mut by_route) = (BTreeMap::new(), BTreeMap::<_, Durations>::new());
     for counter in counters {
-        let labels: Vec<String> = serde_json::from_str(&counter.labels).unwrap_or_default();
+        let labels: Vec<String> = serde_json::from_slice(counter.labels.as_bytes()).unwrap_or_default();
         match (counter.kind.as_str(), labels.as_slice()) {
             ("request", [function, method, route, status, class]) => {
                 *by_status.entry([function, method, route, status].map(Clone::clone)).or_default() += counter.count;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
+use std::sync::{Arc, Mutex};
 use tmcp_protocol::routes::Function;
 use tmcp_testkit::{Client, TestPlatform};
 
@@ -59,7 +60,7 @@ async fn migrations_are_applied_once() {
 #[tokio::test]
 async fn ready_only_when_everything_is_and_without_saying_why_not() {
     let (platform, client) = world();
-    for function in [Function::Auth, Function::Identity, Function::Storage] {
+    for function in [Function::Auth, Function::Account, Function::Identity, Function::Storage] {
         answering(&platform, function, 200, json!({"checks": [{"name": "database"}], "waiting": {"storage_garbage": 4}}));
     }
     let answer = client.json("GET", "/ops/ready", "", Json::Null).await;
@@ -69,7 +70,7 @@ async fn ready_only_when_everything_is_and_without_saying_why_not() {
     answering(&platform, Function::Storage, 500, json!({}));
     let answer = client.json("GET", "/ops/ready", "", Json::Null).await;
     let expected = json!({
-        "ops": {"schema": true}, "auth": {"database": true},
+        "ops": {"schema": true}, "auth": {"database": true}, "account": {"database": true},
         "identity": {"homeserver": false}, "storage": {"function": false},
     });
     assert_eq!((answer.status, &answer.body["checks"]), (503, &expected));
@@ -97,9 +98,24 @@ async fn the_operator_alone_sees_the_metrics() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_auth_is_passed_on_with_its_words() {
+async fn a_clients_secret_is_made_shown_once_and_passed_on_by_its_hash() {
     let (platform, client) = world();
-    answering(&platform, Function::Auth, 400, json!({"error": {"code": "INVALID_REQUEST", "message": "name it"}}));
-    let answer = client.json("POST", "/ops/clients", OPERATOR, json!({})).await;
-    assert_eq!((answer.status, answer.body["error"]["message"].as_str()), (400, Some("name it")));
+    let kept = Arc::new(Mutex::new(Json::Null));
+    let seen = kept.clone();
+    platform.in_process().connect(Function::Auth, move |request| {
+        *seen.lock().unwrap() = serde_json::from_slice(request.body()).unwrap();
+        async move { http::Response::builder().status(200).body(Bytes::from_static(b"{}")).unwrap() }
+    });
+    let body = json!({"client_id": "x", "app_id": "ma_x", "name": "X", "kind": "confidential", "scopes": ["storage:read"]});
+    let answer = client.json("POST", "/ops/clients", OPERATOR, body.clone()).await;
+    let secret = answer.body["client_secret"].as_str().unwrap().to_owned();
+    assert!(secret.starts_with("secret_") && answer.status == 200, "{answer:?}");
+    let record = kept.lock().unwrap().clone();
+    assert_eq!(record["secret_hash"], tmcp_http::sha256_hex(&secret));
+    assert!(!record.to_string().contains(&secret), "{record}");
+    assert!(platform.log_lines().iter().all(|line| !line.contains(&secret)));
+    let mut wrong = body;
+    wrong["redirect_uris"] = json!(["http://app.example/back"]);
+    let answer = client.json("POST", "/ops/clients", OPERATOR, wrong).await;
+    assert_eq!((answer.status, answer.code()), (400, "INVALID_REQUEST"));
 }

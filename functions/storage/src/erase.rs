@@ -14,7 +14,7 @@ struct EraseRequest {
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let EraseRequest { uid, app } = call.json()?;
+    let EraseRequest { uid, app } = call.message()?;
     let (uid, app) = (uid.as_str(), app.as_ref().map(AppId::as_str));
     let statements =
         vec![stmt!(sql::RETIRE_ALL, uid, app, call.now()), stmt!(sql::ERASE, uid, app), stmt!(sql::ERASE_USAGE, uid, app)];

@@ -69,7 +69,7 @@ impl From<AeadError> for OpenError {
 
 fn parse(json: &str) -> Result<KeyRing, String> {
     let document: Document =
-        serde_json::from_str(json).map_err(|_| "must be {\"current\": id, \"keys\": {id: base64}}".to_owned())?;
+        serde_json::from_slice(json.as_bytes()).map_err(|_| "must be {\"current\": id, \"keys\": {id: base64}}".to_owned())?;
     let mut keys = BTreeMap::new();
     for (id, text) in document.keys {
         let bytes = STANDARD.decode(text.expose()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());

@@ -13,7 +13,7 @@ const PROBE: &str = "storage/status/0";
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let Question { counts } = call.json()?;
+    let Question { counts } = call.message()?;
     let database = if counts { sql::QUEUES } else { sql::PROBE };
     let database = call.platform.sql().query(stmt!(database)).await.map_err(Failure::from);
     let values = call.platform.kv().get(PROBE).await.map_err(Failure::from);

@@ -10,6 +10,14 @@ use std::collections::BTreeMap;
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::routes;
 
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Whether a request came as a form, as pages send it.
+pub fn is_form(headers: &HeaderMap) -> bool {
+    media_type(headers).as_deref() == Some(FORM)
+}
+
 fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
@@ -22,13 +30,14 @@ fn too_large(limit: usize) -> Failure {
 
 /// Reads what the route takes; stops at the limit, whatever `Content-Length` said.
 pub(crate) async fn read(kind: routes::Body, headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
-    let (limit, expected) = match kind {
+    let (limit, expected): (_, &[&str]) = match kind {
         routes::Body::None => return Ok(Bytes::new()),
-        routes::Body::Json(limit) => (limit, "application/json"),
-        routes::Body::Form(limit) => (limit, "application/x-www-form-urlencoded"),
+        routes::Body::Json(limit) => (limit, &[JSON]),
+        routes::Body::Form(limit) => (limit, &[FORM]),
+        routes::Body::JsonOrForm(limit) => (limit, &[JSON, FORM]),
     };
-    if media_type(headers).as_deref() != Some(expected) {
-        let message = format!("the body must be {expected}");
+    if !media_type(headers).is_some_and(|found| expected.contains(&found.as_str())) {
+        let message = format!("the body must be {}", expected.join(" or "));
         return Err(Failure::new(ErrorCode::UnsupportedMediaType, message));
     }
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());

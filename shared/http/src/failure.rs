@@ -3,6 +3,7 @@
 //! A failure has two sides: code, message and details are shown to the caller; the cause goes to the log with the request id.
 
 use crate::json_text;
+use crate::page;
 use crate::settings::InvalidSetting;
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -57,6 +58,18 @@ impl Reply {
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
+    }
+
+    /// 200 with a page.
+    pub fn page(html: String) -> Self {
+        let reply = Self { status: StatusCode::OK, headers: HeaderMap::new(), body: html.into_bytes() };
+        page::HEADERS.iter().fold(reply, |reply, (name, value)| reply.header(name.clone(), value))
+    }
+
+    /// 303: the browser goes on to `location` with a GET.
+    pub fn see_other(location: &str) -> Self {
+        let reply = Self { status: StatusCode::SEE_OTHER, headers: HeaderMap::new(), body: Vec::new() };
+        reply.header(header::LOCATION, location)
     }
 
     /// 204.
@@ -193,6 +206,11 @@ impl Failure {
         self.0.code
     }
 
+    /// What the caller is told.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// The cause, for the log.
     pub fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()
@@ -230,12 +248,17 @@ impl Failure {
                 }
                 (status, serde_json::to_vec(&body))
             }
+            ErrorForm::Page => (self.0.code.status(), Ok(page::problem(&self.0.message, request_id).into_bytes())),
         };
         let mut response = Response::new(Body::from(body.unwrap_or_default()));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         *response.headers_mut() = self.0.headers;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if form == ErrorForm::Page {
+            headers.extend(page::HEADERS.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))));
+        } else {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
         if let Some(seconds) = self.0.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -142,7 +142,12 @@ async fn not_allowed<P: Platform>(request: Request) -> Response {
 }
 
 fn refuse<P: Platform>(request: Request, failure: Failure) -> Response {
-    let form = if request.uri().path().starts_with("/oauth2/") { ErrorForm::OAuth } else { ErrorForm::Tmcp };
+    let path = request.uri().path();
+    let form = match path {
+        _ if path.starts_with("/oauth2/") => ErrorForm::OAuth,
+        _ if path.starts_with("/account") => ErrorForm::Page,
+        _ => ErrorForm::Tmcp,
+    };
     match request.extensions().get::<Around<P>>() {
         Some(around) => {
             around.notes.write(|notes| notes.code = Some(failure.code().as_str()));

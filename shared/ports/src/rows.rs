@@ -123,7 +123,7 @@ fn load<E: EntityKind>(connection: &(impl Connection + ?Sized), id: &str) -> Res
         return Ok(None);
     };
     let row: EntityRow = row.decode()?;
-    let state = row.state.map(|json| serde_json::from_str(&json)).transpose().map_err(corrupt)?;
+    let state = row.state.map(|json| serde_json::from_slice(json.as_bytes())).transpose().map_err(corrupt)?;
     Ok(Some(Stored { version: row.version, state, due_at: row.due_at }))
 }
 
@@ -243,7 +243,7 @@ pub async fn run_effects<E: EntityKind, P: Platform>(
         let Some(row) = claimed.into_iter().next() else { return Ok(()) };
         let row: EffectRow = row.decode()?;
         let name = EffectId { entity: id.to_owned(), version: row.version, n: row.n };
-        let outcome = match serde_json::from_str(&row.body) {
+        let outcome = match serde_json::from_slice(row.body.as_bytes()) {
             Ok(effect) => E::run(platform, &name, &effect).await,
             Err(error) => Err(EffectError(error.to_string())),
         };

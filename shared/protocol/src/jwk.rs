@@ -23,11 +23,36 @@ pub struct PublicJwk {
     pub e: String,
 }
 
+/// The members of a private key as it is written: flat (RFC 7517 section 4).
+#[derive(Deserialize)]
+struct PrivateMembers {
+    kty: String,
+    kid: String,
+    alg: String,
+    #[serde(rename = "use")]
+    use_: String,
+    n: String,
+    e: String,
+    d: Secret,
+    p: Secret,
+    q: Secret,
+    dp: Secret,
+    dq: Secret,
+    qi: Secret,
+}
+
+impl From<PrivateMembers> for PrivateJwk {
+    fn from(members: PrivateMembers) -> Self {
+        let PrivateMembers { kty, kid, alg, use_, n, e, d, p, q, dp, dq, qi } = members;
+        Self { public: PublicJwk { kty, kid, alg, use_, n, e }, d, p, q, dp, dq, qi }
+    }
+}
+
 /// A private RSA key from configuration. It has no `Debug` and no `Serialize`.
 #[derive(Clone, Deserialize)]
+#[serde(from = "PrivateMembers")]
 pub struct PrivateJwk {
     /// The public half.
-    #[serde(flatten)]
     pub public: PublicJwk,
     /// Private exponent, base64url.
     pub d: Secret,
@@ -79,7 +104,7 @@ impl PublicJwk {
 }
 
 fn parse<K: for<'de> Deserialize<'de>>(json: &str, public: impl Fn(&K) -> &PublicJwk) -> Result<KeySet<K>, InvalidKeySet> {
-    let set: KeySet<K> = serde_json::from_str(json).map_err(|_| InvalidKeySet::Malformed)?;
+    let set: KeySet<K> = serde_json::from_slice(json.as_bytes()).map_err(|_| InvalidKeySet::Malformed)?;
     if set.keys.is_empty() {
         return Err(InvalidKeySet::Empty);
     }

@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing here does I/O or reads a clock; time and randomness are arguments.
 
 pub mod bucket;
+pub mod client;
 pub mod error;
 pub mod hex;
 pub mod ids;

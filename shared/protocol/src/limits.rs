@@ -1,6 +1,7 @@
 //! Rate limits: the classes of TMCP 8.1, their defaults, and how configuration changes them.
 
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// How many requests of a class one subject may make.
@@ -53,6 +54,8 @@ classes! {
     Status = "status", 60 per 60 s, burst 20;
     /// By source address: sign-ins, before any homeserver is asked.
     SignIn = "sign_in", 20 per 60 s, burst 10;
+    /// By source address: questions of apps, shown and answered.
+    Consent = "consent", 60 per 60 s, burst 20;
     /// Token exchange and the other grants that begin a session.
     TokenGeneration = "token_generation", 10 per 60 s, burst 3;
     /// The refresh grant.
@@ -90,14 +93,6 @@ struct Override {
     refill: Option<u32>,
 }
 
-#[derive(Deserialize)]
-struct Document {
-    scale: Option<u32>,
-    refill: Option<u32>,
-    #[serde(flatten)]
-    classes: BTreeMap<String, Override>,
-}
-
 impl Default for Limits {
     fn default() -> Self {
         Self(LimitClass::ALL.iter().map(|class| (*class, class.default_limit())).collect())
@@ -108,20 +103,22 @@ impl Limits {
     /// Reads the configured changes: `{"scale": 10, "refill": 0, "storage": {"capacity": 5}}`. `scale` multiplies capacities,
     /// bursts and refills of all classes, `refill` sets what a window brings back for all; a class's own values come last.
     pub fn parse(json: &str) -> Result<Self, InvalidLimits> {
-        let document: Document = serde_json::from_str(json)?;
+        let mut classes: BTreeMap<String, Value> = serde_json::from_slice(json.as_bytes())?;
+        let mut for_all = |name: &str| classes.remove(name).map(u32::deserialize).transpose();
+        let (scale, refill) = (for_all("scale")?.unwrap_or(1), for_all("refill")?);
         let mut limits = Self::default();
         for limit in limits.0.values_mut() {
-            let scale = document.scale.unwrap_or(1);
             limit.capacity = limit.capacity.saturating_mul(scale);
             limit.burst = limit.burst.saturating_mul(scale);
-            limit.refill = document.refill.unwrap_or(limit.refill.saturating_mul(scale));
+            limit.refill = refill.unwrap_or(limit.refill.saturating_mul(scale));
         }
-        for (name, change) in document.classes {
+        for (name, change) in classes {
+            let change = Override::deserialize(change)?;
             let (_, limit) =
                 limits.0.iter_mut().find(|(class, _)| class.as_str() == name).ok_or(InvalidLimits::UnknownClass(name))?;
             if let Some(capacity) = change.capacity {
                 limit.capacity = capacity;
-                limit.refill = document.refill.unwrap_or(capacity);
+                limit.refill = refill.unwrap_or(capacity);
             }
             limit.burst = change.burst.unwrap_or(limit.burst);
             limit.window_s = change.window_s.unwrap_or(limit.window_s).max(1);

@@ -9,8 +9,10 @@ use crate::token::TokenKind;
 /// An endpoint group: one crate, one wasm module on each runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Function {
-    /// OAuth 2.0 and sign-in.
+    /// OAuth 2.0 tokens and sign-in.
     Auth,
+    /// What a person decides: browser sessions, authorization requests, consent.
+    Account,
     /// Who a user is.
     Identity,
     /// Mini-app storage.
@@ -21,12 +23,14 @@ pub enum Function {
 
 impl Function {
     /// Every function.
-    pub const ALL: &'static [Function] = &[Function::Auth, Function::Identity, Function::Storage, Function::Ops];
+    pub const ALL: &'static [Function] =
+        &[Function::Auth, Function::Account, Function::Identity, Function::Storage, Function::Ops];
 
     /// Its crate's folder, Spin component and, behind `tmcp-`, Worker name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Function::Auth => "auth",
+            Function::Account => "account",
             Function::Identity => "identity",
             Function::Storage => "storage",
             Function::Ops => "ops",
@@ -37,6 +41,7 @@ impl Function {
     pub const fn binding(self) -> &'static str {
         match self {
             Function::Auth => "AUTH",
+            Function::Account => "ACCOUNT",
             Function::Identity => "IDENTITY",
             Function::Storage => "STORAGE",
             Function::Ops => "OPS",
@@ -91,6 +96,8 @@ pub enum Body {
     Json(usize),
     /// `application/x-www-form-urlencoded`, of at most so many bytes.
     Form(usize),
+    /// Either, of at most so many bytes: programs send JSON, pages a form.
+    JsonOrForm(usize),
 }
 
 /// In which form errors are answered.
@@ -100,6 +107,8 @@ pub enum ErrorForm {
     Tmcp,
     /// RFC 6749 section 5.2.
     OAuth,
+    /// A page for a person.
+    Page,
 }
 
 /// One row of the table.
@@ -162,6 +171,7 @@ macro_rules! routes {
 
 const TEP: Access = Access::Tokens(&[TokenKind::Tep]);
 const PLATFORM: Access = Access::Tokens(&[TokenKind::Platform]);
+const PERSON: Access = Access::Tokens(&[TokenKind::Platform, TokenKind::Tep]);
 
 routes! {
     MATRIX_SIGN_IN: Post "/api/v1/auth/matrix", Auth, Access::Public, [], SignIn, Body::Json(SMALL), Tmcp, "Sign in with a Matrix access token or OpenID token";
@@ -170,6 +180,20 @@ routes! {
     REVOKE: Post "/oauth2/revoke", Auth, Access::Public, [], Address, Body::Form(SMALL), OAuth, "Revoke a token";
     INTROSPECT: Post "/oauth2/introspect", Auth, Access::Public, [], Address, Body::Form(SMALL), OAuth, "Tell a confidential client about a token of its own app";
     JWKS: Get "/.well-known/jwks.json", Auth, Access::Public, [], Address, Body::None, Tmcp, "The public keys that verify our tokens";
+
+    METADATA: Get "/.well-known/oauth-authorization-server", Auth, Access::Public, [], Address, Body::None, Tmcp, "What a client library needs to know of the authorization server";
+
+    AUTHORIZE: Get "/oauth2/authorize", Account, Access::Public, [], Address, Body::None, Page, "Ask a person to let an app in (authorization code with PKCE)";
+    CONSENT_SHOW: Get "/oauth2/consent", Account, Access::Public, [], Consent, Body::None, Tmcp, "What an app asks for, for the person who is asked";
+    CONSENT: Post "/oauth2/consent", Account, Access::Public, [], Consent, Body::JsonOrForm(SMALL), Tmcp, "Agree to what an app asks for, or refuse it";
+    HAND_OVER: Post "/api/v1/auth/browser", Account, PLATFORM, [], Account, Body::Json(SMALL), Tmcp, "An address that signs the same person in to a browser";
+    TAKE_BACK: Post "/api/v1/auth/revoke", Account, PERSON, [], Account, Body::Json(SMALL), Tmcp, "Take back what an app may do";
+    CONTINUE_SHOW: Get "/account/continue", Account, Access::Public, [], SignIn, Body::None, Page, "Ask whether to go on as the person who came from their client";
+    CONTINUE: Post "/account/continue", Account, Access::Public, [], SignIn, Body::Form(SMALL), Page, "Go on as that person: begins a browser session";
+    ACCOUNT: Get "/account", Account, Access::Public, [], Address, Body::None, Page, "A person's apps and browsers";
+    ACCOUNT_REVOKE: Post "/account/revoke", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Take back what an app may do, from the page";
+    ACCOUNT_END: Post "/account/end", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "End a browser session, this one or another";
+    STYLE: Get "/account/style.css", Account, Access::Public, [], Address, Body::None, Page, "The pages' stylesheet";
 
     STORAGE_LIST: Get "/api/v1/storage", Storage, TEP, [StorageRead], Storage, Body::None, Tmcp, "List keys";
     STORAGE_INFO: Get "/api/v1/storage-info", Storage, TEP, [StorageRead], Storage, Body::None, Tmcp, "Quota and usage";
@@ -191,6 +215,13 @@ routes! {
 
     INTERNAL_VERIFY: Post "/internal/verify", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Verify Matrix credentials and find or create the user";
     INTERNAL_CLIENTS: Post "/internal/clients", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Register or change an OAuth client";
+    INTERNAL_CLIENT: Post "/internal/client", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "What a client registered";
+    INTERNAL_CODE: Post "/internal/code", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Issue an authorization code";
+    INTERNAL_END_APP: Post "/internal/end-app", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "End every session of a person in an app";
+    INTERNAL_CONSENTS: Post "/internal/consents", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Which scopes a person has agreed to, and a question about the rest";
+    INTERNAL_END_BROWSERS: Post "/internal/end-browsers", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "End the browser sessions that came from a platform session";
+    INTERNAL_STATUS_ACCOUNT: Post "/internal/status/account", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what account depends on answers";
+    INTERNAL_MAINTAIN_ACCOUNT: Post "/internal/maintain/account", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of account";
     INTERNAL_ORIGINS: Post "/internal/origins", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Which browser origins may call, for CORS";
     INTERNAL_ERASE: Post "/internal/erase", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Erase everything of a user, or of a user and app";
     INTERNAL_KEYS: Post "/internal/keys", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Count stored values per master key";
@@ -267,6 +298,9 @@ mod tests {
             ("/api/v1/storage-info", Some(Function::Storage)),
             ("/api/v1/storage/batch/get", Some(Function::Storage)),
             ("/oauth2/token", Some(Function::Auth)),
+            ("/oauth2/authorize", Some(Function::Account)),
+            ("/account", Some(Function::Account)),
+            ("/account/nothing", None),
             ("/ops/health", Some(Function::Ops)),
             ("/internal/verify", None),
             ("/api/v1/storagex", None),

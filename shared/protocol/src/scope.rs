@@ -75,6 +75,49 @@ impl Scope {
         matches!(self, Scope::StorageRead | Scope::StorageWrite)
     }
 
+    /// Whether the person is asked before an app gets it: storage never, what is basic not for official apps (TMCP part 12, row 18).
+    pub fn needs_consent(self, official: bool) -> bool {
+        let basic = official && self == Scope::UserRead;
+        !self.is_automatic() && !basic
+    }
+
+    /// Whether only official apps may have it.
+    pub fn is_official_only(self) -> bool {
+        self.sensitivity() == Sensitivity::Privileged
+    }
+
+    /// What a person is told that the app could do.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Scope::UserRead => "See your name, picture and Matrix address",
+            Scope::UserReadExtended => "See more of your profile: what you wrote about yourself, and your homeserver",
+            Scope::UserReadContacts => "See whom you know",
+            Scope::WalletBalance => "See how much is in your wallet",
+            Scope::WalletPay => "Ask you to pay",
+            Scope::WalletHistory => "See what you paid and were paid",
+            Scope::WalletRequest => "Ask other people to pay you",
+            Scope::MessagingSend => "Send messages in your name",
+            Scope::MessagingRead => "Read messages in rooms where you use it",
+            Scope::StorageRead => "Read what it has kept for you",
+            Scope::StorageWrite => "Keep data for you",
+            Scope::WebhookSend => "Learn on its own server what happens in your account with it",
+            Scope::RoomCreate => "Create rooms in your name",
+            Scope::RoomInvite => "Invite people to rooms in your name",
+            Scope::SystemNotifications => "Send you notices of the platform",
+            Scope::WalletAdmin => "Manage your wallet",
+            Scope::MessagingBroadcast => "Send messages to many people at once",
+            Scope::AnalyticsDetailed => "See in detail how you use the platform",
+        }
+    }
+
+    /// What a person should know beside that.
+    pub const fn note(self) -> Option<&'static str> {
+        match self {
+            Scope::WalletPay => Some("You will be asked to confirm each payment"),
+            _ => None,
+        }
+    }
+
     /// Whether a session of the level `openid` may hold it: only what can do little harm, since a Matrix OpenID token names no
     /// audience and may have been given to somebody else first.
     pub fn is_open_to_weak_sessions(self) -> bool {
@@ -105,6 +148,11 @@ impl ScopeSet {
             .map(|name| Scope::parse(name).ok_or_else(|| UnknownScope(name.chars().take(64).collect())))
             .collect::<Result<_, _>>()
             .map(Self)
+    }
+
+    /// Whether nothing is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whether `scope` is in the set.
@@ -170,6 +218,15 @@ mod tests {
     fn every_name_parses_to_itself() {
         for scope in Scope::ALL {
             assert_eq!(Scope::parse(scope.as_str()), Some(*scope));
+        }
+    }
+
+    #[test]
+    fn people_are_asked_for_all_but_storage_and_what_official_apps_have() {
+        for scope in Scope::ALL {
+            let storage = scope.as_str().starts_with("storage:");
+            assert_eq!(scope.needs_consent(false), !storage, "{scope}");
+            assert_eq!(scope.needs_consent(true), !storage && *scope != Scope::UserRead, "{scope}");
         }
     }
 

@@ -213,7 +213,7 @@ impl Unsigned {
     /// Header and claims, valid from `now` for `lifetime_s` seconds, to be signed by the key named `kid`.
     pub fn encode<K: Kind>(claims: &K, kid: &str, now: Millis, lifetime_s: i64) -> Option<Self> {
         let header = Header::empty().with_key_id(kid).with_token_type(K::KIND.typ());
-        let mut all = Claims::new(claims.clone());
+        let mut all = Claims::new(serde_json::to_value(claims).ok()?);
         let issued = DateTime::from_timestamp(now.seconds(), 0)?;
         all.issued_at = Some(issued);
         all.not_before = Some(issued);

@@ -8,8 +8,9 @@ use serde_json::Value as Json;
 use tmcp_http::group::Service;
 use tmcp_http::{Address, Group, internal};
 use tmcp_ports::{Clock, Platform};
+use tmcp_protocol::client::Registration;
 use tmcp_protocol::jwk::KeySet;
-use tmcp_protocol::routes::{Function, Route};
+use tmcp_protocol::routes::{Function, INTERNAL_CLIENTS, Route};
 use tmcp_protocol::service::ServiceKeys;
 use tmcp_protocol::token::{Kind, TepClaims, TokenKind, Unsigned};
 use tmcp_protocol::{AppId, ClientId, MatrixUserId, ScopeSet, Uid};
@@ -99,6 +100,17 @@ impl Client {
         let builder =
             http::Request::builder().method("POST").uri(path).header("content-type", "application/x-www-form-urlencoded");
         self.send(builder.body(Bytes::from(form.to_owned())).expect("a request")).await
+    }
+
+    /// Registers an OAuth client with auth, as ops does for the operator.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn register(&self, body: Json) {
+        let registration: Registration = serde_json::from_value(body).expect("a registration");
+        let (record, _) = registration.record(|secret| tmcp_http::sha256_hex(secret), String::new).expect("a record");
+        let answer = self.internal(&INTERNAL_CLIENTS, serde_json::json!(record)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
     }
 
     /// A call by another function.

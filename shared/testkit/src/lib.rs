@@ -12,4 +12,4 @@ pub use client::{Answer, Client, tep};
 pub use http::Recorded;
 pub use keys::{private_ring, public_ring};
 pub use platform::{TestPlatform, TestWorld};
-pub use support::Faults;
+pub use support::{Faults, dies};

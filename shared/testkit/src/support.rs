@@ -128,3 +128,11 @@ impl Faults {
         }
     }
 }
+
+/// Polls a future until it waits for something that never comes: the process died there.
+pub fn dies<T>(future: impl Future<Output = T>) -> Option<T> {
+    match std::pin::pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    }
+}

@@ -41,7 +41,7 @@ fn from_web(request: web_sys::Request) -> worker::Result<http::Request<Body>> {
     let wrong = |error: http::Error| worker::Error::RustError(error.to_string());
     let fields = request.headers();
     let headers = js_sys::JSON::stringify(&js_sys::Array::from(&fields))?;
-    let headers: Vec<(String, String)> = serde_json::from_str(&String::from(headers))?;
+    let headers: Vec<(String, String)> = serde_json::from_slice(String::from(headers).as_bytes())?;
     let announced = headers.iter().any(|(name, _)| name == "content-length");
     let mut builder = http::Request::builder().method(request.method().as_str()).uri(request.url());
     for (name, value) in headers {

@@ -46,7 +46,8 @@ fn rows(result: &D1Result) -> Result<Vec<Row>, SqlError> {
         return Ok(Vec::new());
     }
     let text = JSON::stringify(&results).map_err(failed)?;
-    let rows: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(&String::from(text)).map_err(malformed)?;
+    let rows: Vec<serde_json::Map<String, serde_json::Value>> =
+        serde_json::from_slice(String::from(text).as_bytes()).map_err(malformed)?;
     Ok(rows.into_iter().map(Row).collect())
 }
 

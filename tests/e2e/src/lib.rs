@@ -5,6 +5,7 @@
 //! written down beside the server's data, for the test that looks for it in the logs.
 
 mod answer;
+pub mod browser;
 mod keys;
 mod matrix;
 pub mod rows;

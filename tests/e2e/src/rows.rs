@@ -37,6 +37,9 @@ pub fn wrong_body(route: &Route) -> (Value, &'static str) {
             (json!({"operations": [{"op": "set", "key": "a", "value": 5, "client_timestamp": 1}]}), "`operations[0].value`")
         }
         "/api/v1/storage/{key}" => (json!({"value": 5}), "`value`"),
+        "/oauth2/consent" => (json!({"session": 5}), "`session`"),
+        "/api/v1/auth/browser" => (json!({"continue": 5}), "`continue`"),
+        "/api/v1/auth/revoke" => (json!({"miniapp_id": 5}), "`miniapp_id`"),
         "/ops/clients" => (json!({"client_id": "c", "app_id": 5}), "`app_id`"),
         other => panic!("give {other} a wrong body here"),
     }
@@ -47,6 +50,9 @@ pub fn missing_parameter(route: &Route) -> &'static str {
     match route.path {
         "/oauth2/token" => "grant_type",
         "/oauth2/revoke" | "/oauth2/introspect" => "client_id",
+        "/account/continue" => "handle",
+        "/account/revoke" => "app",
+        "/account/end" => "token",
         other => panic!("say here which parameter {other} misses first"),
     }
 }
@@ -147,6 +153,10 @@ pub fn is_refused(route: &Route, answer: &Answer, status: u16, code: &str) -> St
         ErrorForm::OAuth => {
             answer.is_oauth_error(status, "invalid_request")["error_description"].as_str().unwrap_or_default().to_owned()
         }
+        ErrorForm::Page => {
+            assert!(answer.header("content-type").starts_with("text/html"), "{}: {}", name(route), answer.text);
+            answer.text.clone()
+        }
     }
 }
 
@@ -158,7 +168,8 @@ pub fn is_dressed(what: &str, answer: &Answer) {
     assert!(age >= 31_536_000, "{what}: HSTS in {:?}", answer.headers);
     assert_eq!(answer.header("x-content-type-options"), "nosniff", "{what}");
     assert!(answer.header("x-request-id").len() >= 8, "{what}: X-Request-Id in {:?}", answer.headers);
-    if !what.contains("jwks") {
+    let public = ["jwks", "oauth-authorization-server", "style.css"];
+    if answer.status >= 400 || !public.iter().any(|name| what.contains(name)) {
         assert_eq!(answer.header("cache-control"), "no-store", "{what}");
     }
     for trace in ["panicked", "stack", ".rs:", "SELECT", "SQLITE"] {

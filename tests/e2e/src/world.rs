@@ -64,6 +64,8 @@ pub struct ClientSpec<'a> {
     pub scopes: &'a [&'a str],
     /// Its browser origins.
     pub origins: &'a [&'a str],
+    /// Where its codes may go.
+    pub redirect_uris: &'a [&'a str],
     /// Whether it is a client of the platform itself.
     pub host: bool,
     /// Whether it is an official app's.
@@ -72,7 +74,7 @@ pub struct ClientSpec<'a> {
 
 impl Default for ClientSpec<'_> {
     fn default() -> Self {
-        Self { app_id: None, confidential: false, scopes: SCOPES, origins: &[], host: false, official: false }
+        Self { app_id: None, confidential: false, scopes: SCOPES, origins: &[], redirect_uris: &[], host: false, official: false }
     }
 }
 
@@ -171,7 +173,7 @@ impl World {
         let kind = if spec.confidential { "confidential" } else { "public" };
         let body = json!({
             "client_id": client_id, "app_id": app_id, "name": "e2e", "kind": kind, "scopes": spec.scopes, "origins": spec.origins,
-            "host": spec.host, "official": spec.official,
+            "redirect_uris": spec.redirect_uris, "host": spec.host, "official": spec.official,
         });
         let answer = self.post("/ops/clients").bearer_auth(&self.up.operator_token).json(&body).ask().await.ok();
         let secret = answer["client_secret"].as_str().map(str::to_owned);

@@ -15,7 +15,7 @@ async fn a_body_that_is_wrong_is_told_where() {
                 let message = is_refused(route, &tokens.with_body(route, content_type(route), "x=1").ask().await, 400, "");
                 assert!(message.contains(missing_parameter(route)), "{}: {message}", name(route));
             }
-            Body::Json(_) => {
+            Body::Json(_) | Body::JsonOrForm(_) => {
                 let (body, place) = wrong_body(route);
                 let answer = tokens.with_body(route, "application/json; charset=utf-8", body.to_string()).ask().await;
                 let message = is_refused(route, &answer, 400, "INVALID_REQUEST");
@@ -38,7 +38,11 @@ async fn a_body_that_is_wrong_is_told_where() {
 async fn a_body_of_another_type_is_refused() {
     let tokens = Tokens::new().await;
     for route in public().filter(|route| route.body != Body::None) {
-        let other = if matches!(route.body, Body::Form(_)) { "application/json" } else { "application/x-www-form-urlencoded" };
+        let other = match route.body {
+            Body::Form(_) => "application/json",
+            Body::JsonOrForm(_) => "text/html",
+            _ => "application/x-www-form-urlencoded",
+        };
         for kind in [other, "text/plain", "multipart/form-data; boundary=x", "application/jsonx", "nonsense", ""] {
             is_refused(route, &tokens.with_body(route, kind, "{}").ask().await, 415, "UNSUPPORTED_MEDIA_TYPE");
         }
@@ -61,11 +65,15 @@ async fn a_body_where_none_is_expected_does_no_harm() {
 async fn a_body_over_the_limit_is_refused_and_one_at_it_is_read() {
     let tokens = Tokens::new().await;
     for route in public() {
-        let (Body::Json(limit) | Body::Form(limit)) = route.body else { continue };
+        let (Body::Json(limit) | Body::Form(limit) | Body::JsonOrForm(limit)) = route.body else { continue };
         // Refused by its announced length, before it is sent: who sends on into a refusal may lose the answer (RFC 9112 section 9.6).
         let answer = tokens.announce(route, limit + 1).await;
         assert!(answer.starts_with("HTTP/1.1 413"), "{}: {answer}", name(route));
-        let code = if route.errors == ErrorForm::OAuth { "invalid_request" } else { "PAYLOAD_TOO_LARGE" };
+        let code = match route.errors {
+            ErrorForm::Tmcp => "PAYLOAD_TOO_LARGE",
+            ErrorForm::OAuth => "invalid_request",
+            ErrorForm::Page => "the body may have at most",
+        };
         assert!(
             answer.contains(code) && answer.to_ascii_lowercase().contains("strict-transport-security"),
             "{}: {answer}",

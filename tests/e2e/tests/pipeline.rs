@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use tmcp_e2e::rows::{Tokens, content_type, is_dressed, is_refused, name, path, public};
 use tmcp_e2e::{Ask, Session, World};
 use tmcp_protocol::limits::Limits;
-use tmcp_protocol::routes::{Access, Body, Route};
+use tmcp_protocol::routes::{Access, Body, ErrorForm, Route};
 use tmcp_protocol::token::TokenKind;
 
 #[tokio::test]
@@ -79,6 +79,8 @@ async fn a_path_tells_which_methods_it_takes() {
             is_dressed(&format!("{method} {path}"), &answer);
             if path.starts_with("/oauth2/") {
                 answer.is_oauth_error(405, "invalid_request");
+            } else if path.starts_with("/account") {
+                assert!(answer.text.contains("<h1>"), "{path}: {}", answer.text);
             } else {
                 answer.is_refused(405, "METHOD_NOT_ALLOWED");
             }
@@ -106,7 +108,14 @@ async fn every_row_draws_from_the_bucket_of_its_class() {
             request = request.header("content-type", content_type(route)).body("");
         }
         let answer = request.ask().await;
-        assert!(answer.status != 404 || answer.json()["error"]["code"] == "KEY_NOT_FOUND", "{} is not served", name(route));
+        let missing = |page: bool| {
+            if page {
+                answer.text.contains("there is nothing at this path")
+            } else {
+                answer.json()["error"]["code"] != "KEY_NOT_FOUND"
+            }
+        };
+        assert!(answer.status != 404 || !missing(route.errors == ErrorForm::Page), "{} is not served", name(route));
         assert!(answer.status < 500, "{}: {}", name(route), answer.text);
         is_dressed(&name(route), &answer);
         let Some(class) = route.limit else {

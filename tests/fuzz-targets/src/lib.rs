@@ -5,6 +5,7 @@
 //!
 //! The first byte of an input chooses a case of its target (`a` the first, `b` the second …), the rest is that case's own.
 
+mod authorize;
 mod bodies;
 mod guard;
 mod input;
@@ -32,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "storage_key", run: keys::run, mutations: 600 },
     Target { name: "storage_body", run: bodies::run, mutations: 250 },
     Target { name: "oauth_form", run: oauth::run, mutations: 250 },
+    Target { name: "authorize", run: authorize::run, mutations: 600 },
     Target { name: "wire", run: wire::run, mutations: 30_000 },
     Target { name: "guard", run: guard::run, mutations: 30_000 },
 ];

@@ -8,7 +8,7 @@ use crate::input::{Input, done};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::cell::RefCell;
-use tmcp_protocol::routes::{Function, INTERNAL_CLIENTS};
+use tmcp_protocol::routes::Function;
 use tmcp_testkit::{Answer, Client, TestPlatform};
 
 const SECRET: &str = "secret-secret-secret-secret-secret-";
@@ -47,11 +47,12 @@ impl World {
             let status = if full || weak { 200 } else { 401 };
             http::Response::builder().status(status).body(Bytes::from(answer.to_string())).expect("an answer")
         });
+        Client::new(tmcp_account::routes(), &platform).connect(Function::Account);
         let client = Client::new(tmcp_auth::routes(), &platform);
         for (id, kind, secret) in [("ma_a", "public", Value::Null), ("ma_a_b", "confidential", json!(SECRET))] {
             let body = json!({"client_id": id, "app_id": "ma_a", "name": id, "kind": kind, "client_secret": secret,
-                "scopes": REGISTERED, "origins": []});
-            assert_eq!(done(client.internal(&INTERNAL_CLIENTS, body)).status, 200);
+                "scopes": REGISTERED, "origins": [], "redirect_uris": ["https://app.example/back"]});
+            done(client.register(body));
         }
         let body = json!({"matrix_user_id": "@alice:hs", "access_token": "alice"});
         let platform_token = text(&done(client.json("POST", "/api/v1/auth/matrix", "", body)).body, "access_token");

@@ -85,6 +85,11 @@ fn oauth_form() {
 }
 
 #[test]
+fn authorize() {
+    drive("authorize");
+}
+
+#[test]
 fn wire() {
     drive("wire");
 }

@@ -23,6 +23,8 @@ const READY_LIMIT: Duration = Duration::from_secs(90);
 pub const DEMO_CLIENT: &str = "ma_demo";
 /// The demo mini-app's confidential half.
 pub const DEMO_BACKEND: &str = "ma_demo_backend";
+/// Where authorization codes for the demo mini-app go: nothing of ours listens there.
+const DEMO_BACK: &str = "http://127.0.0.1:5173/back";
 const HOST_CLIENT: &str = "tween_web";
 
 /// Writes what the server reads, and applies the migrations that need no running server.
@@ -95,10 +97,10 @@ fn clients(base_url: &str, secret: &str) -> Vec<Value> {
     let scopes = ["user:read", "storage:read", "storage:write", "wallet:balance"];
     vec![
         json!({"client_id": DEMO_CLIENT, "app_id": DEMO_CLIENT, "name": "Demo", "kind": "public",
-            "scopes": scopes, "origins": [base_url], "host": false}),
+            "scopes": scopes, "origins": [base_url], "redirect_uris": [DEMO_BACK], "developer": "tmcp-edge", "host": false}),
         json!({"client_id": DEMO_BACKEND, "app_id": DEMO_CLIENT, "name": "Demo backend",
             "kind": "confidential", "client_secret": secret, "scopes": scopes, "origins": [],
-            "host": false}),
+            "redirect_uris": [DEMO_BACK], "host": false}),
         json!({"client_id": HOST_CLIENT, "app_id": "ma_tween", "name": "Tween for the web",
             "kind": "public", "scopes": [], "origins": [base_url], "host": true}),
     ]

@@ -1,17 +1,7 @@
 //! A write that dies at any step.
 
 use super::World;
-use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-
-/// Polls a future until it waits for something that never comes: the process died there.
-fn dies<T>(future: impl Future<Output = T>) -> Option<T> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => Some(value),
-        Poll::Pending => None,
-    }
-}
+use tmcp_testkit::dies;
 
 #[tokio::test]
 async fn a_write_that_dies_at_any_step_leaves_the_old_value_or_the_new_one_whole() {

@@ -41,7 +41,7 @@ impl Entities for WorkersEntities {
         if status != 200 {
             return Err(EntityError::Unavailable(text));
         }
-        serde_json::from_str(&text).map_err(failed)
+        serde_json::from_slice(text.as_bytes()).map_err(failed)
     }
 
     async fn maintain<E: EntityKind>(&self, _: i64) -> Result<i64, EntityError> {
@@ -175,7 +175,7 @@ impl<E: EntityKind> Inside<E> {
             return Ok(None);
         }
         let rows: Vec<BodyRow> = sql.exec("SELECT body FROM entity", None)?.to_array()?;
-        Ok(rows.first().map(|row| serde_json::from_str(&row.body)).transpose()?)
+        Ok(rows.first().map(|row| serde_json::from_slice(row.body.as_bytes())).transpose()?)
     }
 
     /// Stores what the object is from now on; what has nothing left in it goes.
@@ -323,7 +323,7 @@ impl<E: EntityKind> Inside<E> {
         loop {
             let Some((entity, effect)) = self.claim(self.platform.clock().now())? else { return Ok(()) };
             let id = EffectId { entity, version: effect.version, n: effect.n };
-            let outcome = match serde_json::from_str(&effect.body) {
+            let outcome = match serde_json::from_slice(effect.body.as_bytes()) {
                 Ok(parsed) => E::run(&self.platform, &id, &parsed).await,
                 Err(error) => Err(EffectError(error.to_string())),
             };

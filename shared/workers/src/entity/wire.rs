@@ -29,7 +29,7 @@ pub struct Question<C> {
 
 /// Asks the object: status and text of its answer.
 pub async fn ask(env: &Env, kind: &str, id: &str, body: String) -> worker::Result<(u16, String)> {
-    let namespace: DurableObjectNamespace = binding(env, &kind.to_uppercase())?;
+    let namespace: DurableObjectNamespace = binding(env, &kind.to_ascii_uppercase())?;
     let stub = namespace.get_by_name(id)?;
     let promise = if body.len() <= SMALL {
         stub.fetch_with_str(&format!("{URL}{}", URL_SAFE_NO_PAD.encode(&body)))?

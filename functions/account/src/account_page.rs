@@ -1,0 +1,84 @@
+//! GET /account and its forms: a person's apps and browsers, and ending either.
+
+use crate::browser::{self, Browser, Form, cookie};
+use crate::client;
+use crate::pages::{self, AccountPage, AppEntry, BrowserEntry};
+use crate::sql::{self, BrowserRow, ConsentRow};
+use crate::take_back::{self, Taken};
+use http::header;
+use tmcp_http::audit::Entry;
+use tmcp_http::{Call, Failure, Reply};
+use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_protocol::routes::ACCOUNT;
+use tmcp_protocol::{AppId, ErrorCode, Scope};
+
+async fn apps<P: Platform>(call: &Call<P>, browser: &Browser) -> Result<Vec<AppEntry>, Failure> {
+    let rows: Vec<ConsentRow> = call.platform.sql().rows(stmt!(sql::ALL_CONSENTS, browser.uid.as_str())).await?;
+    let mut apps: Vec<AppEntry> = Vec::new();
+    for row in rows {
+        let what = Scope::parse(&row.scope).map_or(row.scope.clone(), |scope| scope.description().to_owned());
+        match apps.last_mut() {
+            Some(app) if app.id == row.app_id.as_str() => app.scopes.push(what),
+            _ => {
+                let client = client::look_up(call, row.client_id.as_str()).await?;
+                let name = client.map_or_else(|| row.app_id.to_string(), |client| client.name);
+                let since = pages::day(row.approved_at);
+                apps.push(AppEntry { id: row.app_id.to_string(), name, since, scopes: vec![what] });
+            }
+        }
+    }
+    Ok(apps)
+}
+
+/// GET /account
+pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let Some(browser) = browser::current(&call).await? else { return pages::sign_in(None) };
+    let now = call.now();
+    let rows: Vec<BrowserRow> =
+        call.platform.sql().rows(stmt!(sql::BROWSERS, browser.uid.as_str(), now, browser::idle_since(now))).await?;
+    let browsers = rows.into_iter().map(|row| BrowserEntry {
+        is_this: row.id == browser.id,
+        id: row.id,
+        agent: row.agent,
+        address: row.address,
+        begun: pages::minute(row.created_at),
+        used: pages::minute(row.used_at),
+    });
+    pages::account(&AccountPage {
+        person: browser.names.sub.as_str(),
+        apps: apps(&call, &browser).await?,
+        browsers: browsers.collect(),
+        revoke_token: browser.token(Form::Revoke),
+        end_token: browser.token(Form::End),
+    })
+}
+
+/// Who sent a form of ours.
+async fn sender<P: Platform>(call: &Call<P>, form: Form, token: &str) -> Result<Browser, Failure> {
+    let signed_out = || Failure::new(ErrorCode::InvalidToken, "this browser is signed out: sign in, and try once more");
+    let browser = browser::current(call).await?.ok_or_else(signed_out)?;
+    browser.check(form, token)?;
+    Ok(browser)
+}
+
+/// POST /account/revoke
+pub async fn revoke<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let form = call.form()?;
+    let app = AppId::parse(form.require("app")?).map_err(|error| Failure::invalid(error.to_string()))?;
+    let browser = sender(&call, Form::Revoke, form.require("token")?).await?;
+    let (uid, matrix_user_id) = (&browser.uid, &browser.names.sub);
+    take_back::take_back(&call, Taken { uid, matrix_user_id, app: &app, scopes: None, reason: "user_initiated" }).await?;
+    Ok(Reply::see_other(ACCOUNT.path))
+}
+
+/// POST /account/end: without `session`, this one.
+pub async fn end<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let form = call.form()?;
+    let browser = sender(&call, Form::End, form.require("token")?).await?;
+    let id = form.get("session").unwrap_or(&browser.id);
+    let (actor, target) = (Some(browser.uid.as_str()), Some(id));
+    let audit = call.audit(Entry { action: "browser.end", outcome: "ok", actor, target, ..Entry::default() });
+    call.platform.sql().batch(vec![stmt!(sql::END_BROWSER, browser.uid.as_str(), id), audit]).await?;
+    let reply = Reply::see_other(ACCOUNT.path);
+    Ok(if id == browser.id { reply.header(header::SET_COOKIE, &cookie(&call.settings.issuer, "", 0)) } else { reply })
+}

@@ -1,0 +1,146 @@
+//! Browser sessions: a random id in a cookie, its hash in a row. A session begins when a person was handed over by a client that they
+//! are signed in with, always under a new id, and ends with that client's session, after a day unused, or after two weeks.
+
+use crate::sql::{self, HolderRow};
+use http::header;
+use std::fmt::Write;
+use tmcp_http::people::Names;
+use tmcp_http::subject::{self, Held, PLATFORM, SubjectId};
+use tmcp_http::{Call, Failure, same_secret, sha256_hex};
+use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_protocol::{Millis, Uid};
+
+/// A session that nobody used for so long is over.
+pub const IDLE_MS: i64 = 24 * 60 * 60 * 1000;
+/// A session lasts so long at most.
+pub const LIFE_MS: i64 = 14 * 24 * 60 * 60 * 1000;
+
+/// A person in a browser.
+pub struct Browser {
+    /// The session's id, which signs nobody in.
+    pub id: String,
+    /// The person.
+    pub uid: Uid,
+    /// Their names in tokens.
+    pub names: Names,
+    /// The same as it is stored.
+    pub subject: String,
+    /// The platform session that it came from.
+    pub held: Held,
+    secret: String,
+}
+
+/// The forms of our pages, each with a token of its own.
+#[derive(Debug, Clone, Copy)]
+pub enum Form {
+    /// An app's question.
+    Consent,
+    /// Taking back what an app may do.
+    Revoke,
+    /// Ending a session.
+    End,
+}
+
+impl Form {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Form::Consent => "consent",
+            Form::Revoke => "revoke",
+            Form::End => "end",
+        }
+    }
+}
+
+/// The form's token for whoever has `secret`.
+fn token(form: Form, secret: &str) -> String {
+    sha256_hex(format!("tmcp-form\n{}\n{secret}", form.as_str()))
+}
+
+impl Browser {
+    /// What a form of this session carries.
+    pub fn token(&self, form: Form) -> String {
+        token(form, &self.secret)
+    }
+
+    /// Refuses a form that another page made up.
+    pub fn check(&self, form: Form, sent: &str) -> Result<(), Failure> {
+        if same_secret(sent, &self.token(form)) {
+            Ok(())
+        } else {
+            Err(Failure::invalid("this form is not of this session any more: go back, load the page again, and try once more")
+                .because("wrong form token"))
+        }
+    }
+}
+
+/// The cookie's name. The prefix holds the browser to what `attributes` says, and needs https; over http, which is for development on
+/// one machine, there is none.
+fn cookie_name(issuer: &str) -> &'static str {
+    if is_https(issuer) { "__Host-tmcp_session" } else { "tmcp_session" }
+}
+
+fn is_https(issuer: &str) -> bool {
+    issuer.starts_with("https://")
+}
+
+/// A `Set-Cookie` that begins or ends a session in the browser.
+pub fn cookie(issuer: &str, secret: &str, seconds: i64) -> String {
+    let mut text = format!("{}={secret}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}", cookie_name(issuer));
+    if is_https(issuer) {
+        let _ = write!(text, "; Secure");
+    }
+    text
+}
+
+fn sent<P: Platform>(call: &Call<P>) -> Option<String> {
+    let name = cookie_name(&call.settings.issuer);
+    let cookies = call.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned())
+}
+
+/// Used later than that, a session is not over.
+pub fn idle_since(now: Millis) -> Millis {
+    now.plus(-IDLE_MS)
+}
+
+/// The names in a row.
+pub fn names(json: &str) -> Result<Names, Failure> {
+    serde_json::from_slice(json.as_bytes()).map_err(|error| Failure::internal(error.to_string()))
+}
+
+/// Who is there; `None` where nobody is signed in.
+pub async fn current<P: Platform>(call: &Call<P>) -> Result<Option<Browser>, Failure> {
+    let Some(secret) = sent(call) else { return Ok(None) };
+    let now = call.now();
+    let used = stmt!(sql::USE_BROWSER, sha256_hex(&secret), now, idle_since(now));
+    let row: Option<HolderRow> = call.platform.sql().first(used).await?;
+    let Some(row) = row else { return Ok(None) };
+    call.is_about(Some(row.uid.as_str()), None);
+    let held = Held { generation: row.generation, session: row.platform_session };
+    // Logging out removes the row; what ends all of a person's sessions raises the subject.
+    if !subject::holds(&call.platform, &SubjectId::user(&row.uid, PLATFORM), held.clone()).await? {
+        call.platform.sql().query(stmt!(sql::END_BROWSER, row.uid.as_str(), row.id)).await?;
+        return Ok(None);
+    }
+    Ok(Some(Browser { id: row.id, uid: row.uid, names: names(&row.subject)?, subject: row.subject, held, secret }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forms_token_is_of_one_form_and_one_session() {
+        assert_eq!(token(Form::Revoke, "a"), token(Form::Revoke, "a"));
+        assert_ne!(token(Form::Revoke, "a"), token(Form::End, "a"));
+        assert_ne!(token(Form::Revoke, "a"), token(Form::Revoke, "b"));
+    }
+
+    #[test]
+    fn a_cookie_is_for_this_host_and_no_script() {
+        let cookie = cookie("https://tmcp.example", "s", 60);
+        assert_eq!(cookie, "__Host-tmcp_session=s; Path=/; HttpOnly; SameSite=Lax; Max-Age=60; Secure");
+        assert!(!super::cookie("http://127.0.0.1:8080", "s", 0).contains("Secure"));
+    }
+}

@@ -1,0 +1,146 @@
+//! From a client that a person is signed in with to a browser: `POST /api/v1/auth/browser` gives the client an address, which it opens
+//! in the browser; the page there names the person and asks whether to go on. Without that question, somebody could be lured to an
+//! address that quietly signs them in as somebody else.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 200 | `url` and `expires_in`: a minute, for one browser |
+//! | 400 `INVALID_REQUEST` | `continue` leads elsewhere than to our pages |
+//! | 403 `INSUFFICIENT_PERMISSIONS` | signed in by OpenID token |
+//!
+//! The races: of two browsers with one address one gets the session. A logout in between finds the session's row, or is found by the
+//! question that is asked once the row is there. What if it dies? The handle is used up and the session stored in one batch.
+
+use crate::browser::{self, cookie};
+use crate::pages;
+use crate::sql::{self, HolderRow};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header;
+use serde::Deserialize;
+use serde_json::json;
+use tmcp_http::audit::Entry;
+use tmcp_http::cors::Reader;
+use tmcp_http::people::Names;
+use tmcp_http::subject::{self, Held, PLATFORM, SubjectId};
+use tmcp_http::{Call, Failure, Reply, sha256_hex};
+use tmcp_ports::{Platform, Random, Sql, stmt};
+use tmcp_protocol::ErrorCode;
+use tmcp_protocol::ids::ulid;
+use tmcp_protocol::routes::{ACCOUNT, AUTHORIZE, CONSENT, CONTINUE};
+use tmcp_protocol::token::AuthLevel;
+
+/// A handle is good so long.
+const LIFE_MS: i64 = 60_000;
+/// As much as is kept of what a browser calls itself.
+const MAX_AGENT: usize = 200;
+const MAX_CONTINUE: usize = 4000;
+
+#[derive(Deserialize)]
+struct HandOverRequest {
+    #[serde(rename = "continue")]
+    on: Option<String>,
+}
+
+/// Whether an address leads to our pages: a path of ours, as a browser would send it.
+fn is_ours(to: &str) -> bool {
+    let path = to.split('?').next().unwrap_or_default();
+    let graphic = to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#' && byte != b'\\');
+    to.len() <= MAX_CONTINUE && graphic && [AUTHORIZE.path, CONSENT.path, ACCOUNT.path].contains(&path)
+}
+
+fn secret<P: Platform>(call: &Call<P>) -> String {
+    URL_SAFE_NO_PAD.encode(call.platform.random().bytes::<32>())
+}
+
+/// POST /api/v1/auth/browser
+pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    call.answer_is_for(Reader::Host);
+    let HandOverRequest { on } = call.json()?;
+    let on = on.unwrap_or_else(|| ACCOUNT.path.to_owned());
+    if !is_ours(&on) {
+        return Err(Failure::invalid("continue must be a path of this server's pages, such as /oauth2/authorize?…"));
+    }
+    let claims = call.platform_claims()?;
+    if claims.level != AuthLevel::Full {
+        return Err(Failure::new(ErrorCode::InsufficientPermissions, "sign in with a Matrix access token to go on in a browser"));
+    }
+    let names = Names { sub: claims.matrix_user_id.clone(), wallet_id: claims.wallet_id.clone() };
+    let names = serde_json::to_string(&names).map_err(|error| Failure::internal(error.to_string()))?;
+    let (handle, uid, session) = (secret(&call), claims.sub.as_str(), claims.session_id.as_str());
+    let end = call.now().plus(LIFE_MS);
+    call.platform.sql().query(stmt!(sql::HAND_OVER, sha256_hex(&handle), uid, names, session, claims.generation, end)).await?;
+    let query =
+        url::form_urlencoded::Serializer::new(String::new()).append_pair("handle", &handle).append_pair("continue", &on).finish();
+    let url = format!("{}{}?{query}", call.settings.issuer, CONTINUE.path);
+    Reply::json(&json!({"url": url, "expires_in": LIFE_MS / 1000}))
+}
+
+fn over() -> Failure {
+    Failure::new(ErrorCode::NotFound, "this link was used already, or its minute is over: go back to your app and try once more")
+}
+
+/// GET /account/continue
+pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let (handle, on) = (call.parameter("handle").unwrap_or_default(), call.parameter("continue").unwrap_or_default());
+    let found: Option<HolderRow> = call.platform.sql().first(stmt!(sql::FIND_HAND_OVER, sha256_hex(&handle), call.now())).await?;
+    let names = browser::names(&found.ok_or_else(over)?.subject)?;
+    pages::go_on(names.sub.as_str(), &handle, &on)
+}
+
+/// POST /account/continue
+pub async fn go_on<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let form = call.form()?;
+    let (hash, on) = (sha256_hex(form.require("handle")?), form.get("continue").unwrap_or(ACCOUNT.path));
+    if !is_ours(on) {
+        return Err(Failure::invalid("this link leads elsewhere"));
+    }
+    let (now, secret) = (call.now(), secret(&call));
+    let browser = sha256_hex(&secret);
+    let id = format!("browser_{}", ulid(now, call.platform.random().bytes()));
+    let agent = call.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let agent: String = agent.chars().take(MAX_AGENT).collect();
+    let end = now.plus(browser::LIFE_MS);
+    let begin =
+        stmt!(sql::BEGIN_BROWSER, hash.as_str(), now, browser.as_str(), id.as_str(), agent, call.address.truncated(), end);
+    let results = call.platform.sql().batch(vec![stmt!(sql::USE_HAND_OVER, hash, now, browser.as_str()), begin]).await?;
+    let row: HolderRow = results.into_iter().next().and_then(|rows| rows.into_iter().next()).ok_or_else(over)?.decode()?;
+    call.is_about(Some(row.uid.as_str()), None);
+    let held = Held { generation: row.generation, session: row.platform_session };
+    let stands = subject::holds(&call.platform, &SubjectId::user(&row.uid, PLATFORM), held).await?;
+    let outcome = if stands { "ok" } else { "refused" };
+    let (actor, target) = (Some(row.uid.as_str()), Some(id.as_str()));
+    let mut batch = vec![call.audit(Entry { action: "browser.begin", outcome, actor, target, ..Entry::default() })];
+    if !stands {
+        batch.push(stmt!(sql::END_BROWSER, row.uid.as_str(), id.as_str()));
+    }
+    call.platform.sql().batch(batch).await?;
+    if !stands {
+        return Err(over().because("revoked"));
+    }
+    let cookie = cookie(&call.settings.issuer, &secret, browser::LIFE_MS / 1000);
+    Ok(Reply::see_other(on).header(header::SET_COOKIE, &cookie))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ours;
+
+    #[test]
+    fn a_browser_goes_on_to_our_pages_and_nowhere_else() {
+        for (to, ours) in [
+            ("/account", true),
+            ("/oauth2/authorize?client_id=ma_a&state=a%20b", true),
+            ("/oauth2/consent?session=consent_1", true),
+            ("/oauth2/token", false),
+            ("//evil.example/account", false),
+            ("https://evil.example/account", false),
+            ("/\\evil.example", false),
+            ("/account\r\nset-cookie: a=b", false),
+            ("/account#x", false),
+            ("", false),
+        ] {
+            assert_eq!(is_ours(to), ours, "{to}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The pages: plain HTML that works without scripts, by keyboard and when read aloud. What they show is escaped by the templates.
+
+use crate::browser::{Browser, Form};
+use crate::client::Client;
+use askama::Template;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use tmcp_http::{Call, Failure, Reply, page};
+use tmcp_ports::Platform;
+use tmcp_protocol::{Millis, Scope, ScopeSet};
+use url::Url;
+
+fn rendered(template: &impl Template) -> Result<Reply, Failure> {
+    Ok(Reply::page(template.render().map_err(|error| Failure::internal(error.to_string()))?))
+}
+
+/// A day, for a person: `2026-11-22`.
+pub fn day(at: Millis) -> String {
+    at.rfc3339().chars().take(10).collect()
+}
+
+/// A minute, for a person: `2026-11-22 18:03 UTC`.
+pub fn minute(at: Millis) -> String {
+    let text: String = at.rfc3339().chars().take(16).collect();
+    format!("{} UTC", text.replace('T', " "))
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage<'a> {
+    app: Option<&'a str>,
+}
+
+/// Nobody is signed in.
+pub fn sign_in(client: Option<&Client>) -> Result<Reply, Failure> {
+    rendered(&SignInPage { app: client.map(|client| client.name.as_str()) })
+}
+
+#[derive(Template)]
+#[template(path = "go_on.html")]
+struct GoOnPage<'a> {
+    person: &'a str,
+    handle: &'a str,
+    on: &'a str,
+}
+
+/// Whether to go on as this person.
+pub fn go_on(person: &str, handle: &str, on: &str) -> Result<Reply, Failure> {
+    rendered(&GoOnPage { person, handle, on })
+}
+
+/// One scope of a question.
+pub struct Asked {
+    what: &'static str,
+    note: Option<&'static str>,
+}
+
+/// An app's question.
+#[derive(Template)]
+#[template(path = "consent.html")]
+pub struct ConsentPage<'a> {
+    person: &'a str,
+    app: &'a str,
+    developer: Option<&'a str>,
+    official: bool,
+    scopes: Vec<Asked>,
+    question: &'a str,
+    token: String,
+    on: &'a str,
+}
+
+impl<'a> ConsentPage<'a> {
+    /// `on` is the request that the browser is on its way with; empty where it is not.
+    pub fn new(browser: &'a Browser, client: &'a Client, scopes: &ScopeSet, question: &'a str, on: &'a str) -> Self {
+        let asked = |scope: Scope| Asked { what: scope.description(), note: scope.note() };
+        Self {
+            person: browser.names.sub.as_str(),
+            app: &client.name,
+            developer: client.developer.as_deref(),
+            official: client.official,
+            scopes: scopes.iter().map(asked).collect(),
+            question,
+            token: browser.token(Form::Consent),
+            on,
+        }
+    }
+}
+
+/// The question. Its form leads on to the app by way of redirects, which browsers hold to the policy of the page with the form.
+pub fn consent(page: &ConsentPage<'_>, redirect_uri: Option<&str>) -> Result<Reply, Failure> {
+    let reply = rendered(page)?;
+    let origin = redirect_uri.and_then(|uri| Url::parse(uri).ok()).map(|url| url.origin().ascii_serialization());
+    Ok(match origin {
+        Some(origin) => reply.header(
+            CONTENT_SECURITY_POLICY,
+            &page::POLICY.replace("form-action 'self'", &format!("form-action 'self' {origin}")),
+        ),
+        None => reply,
+    })
+}
+
+#[derive(Template)]
+#[template(path = "done.html")]
+struct DonePage {
+    approved: bool,
+}
+
+/// The question is answered, and there is nowhere to go on to.
+pub fn done(approved: bool) -> Result<Reply, Failure> {
+    rendered(&DonePage { approved })
+}
+
+/// An app that a person agreed to.
+pub struct AppEntry {
+    /// Its id.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// Since when.
+    pub since: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+}
+
+/// A browser that a person is signed in with.
+pub struct BrowserEntry {
+    /// The session's id.
+    pub id: String,
+    /// What the browser called itself.
+    pub agent: String,
+    /// From where, truncated.
+    pub address: String,
+    /// When it began.
+    pub begun: String,
+    /// When it was last used.
+    pub used: String,
+    /// Whether it is the one that shows the page.
+    pub is_this: bool,
+}
+
+/// A person's account.
+#[derive(Template)]
+#[template(path = "account.html")]
+pub struct AccountPage<'a> {
+    /// Their Matrix id.
+    pub person: &'a str,
+    /// Their apps.
+    pub apps: Vec<AppEntry>,
+    /// Their browsers.
+    pub browsers: Vec<BrowserEntry>,
+    /// The token of the forms that take back.
+    pub revoke_token: String,
+    /// The token of the forms that end a session.
+    pub end_token: String,
+}
+
+/// The account.
+pub fn account(page: &AccountPage<'_>) -> Result<Reply, Failure> {
+    rendered(page)
+}
+
+/// GET /account/style.css
+pub async fn style<P: Platform>(_: Call<P>) -> Result<Reply, Failure> {
+    let reply = Reply::page(include_str!("../templates/style.css").to_owned());
+    Ok(reply.header(CONTENT_TYPE, "text/css; charset=utf-8").header(CACHE_CONTROL, "public, max-age=3600"))
+}

@@ -1,0 +1,136 @@
+//! Every statement of the group, with its row types.
+
+use serde::Deserialize;
+use tmcp_protocol::{AppId, ClientId, Millis, ScopeSet, Uid};
+
+/// Answers when the database does, and has its tables.
+pub const PROBE: &str = "SELECT hash FROM browser_sessions WHERE hash = ''";
+
+/// What a person has agreed to for an app.
+pub const CONSENTS: &str = "SELECT scope FROM consents WHERE uid = ?1 AND app_id = ?2";
+/// What a person has agreed to, for every app.
+pub const ALL_CONSENTS: &str =
+    "SELECT app_id, client_id, scope, approved_at FROM consents WHERE uid = ?1 ORDER BY app_id, scope LIMIT 2000";
+/// Puts a question.
+pub const ASK: &str = "INSERT INTO consent_sessions (hash, uid, client_id, app_id, scopes, expires_at) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+/// A question that is open.
+pub const FIND_QUESTION: &str = "SELECT client_id, app_id, scopes FROM consent_sessions \
+    WHERE hash = ?1 AND uid = ?2 AND answer IS NULL AND expires_at > ?3";
+/// Answers a question, once: with the answer's own id, since two may come within one millisecond.
+pub const ANSWER: &str = "UPDATE consent_sessions SET answer = ?4 WHERE hash = ?1 AND uid = ?2 AND answer IS NULL \
+    AND expires_at > ?3 RETURNING hash";
+/// Remembers the scopes (a JSON array) of a question that was answered by this answer.
+pub const AGREE: &str = "INSERT INTO consents (uid, app_id, scope, client_id, method, approved_at) \
+    SELECT s.uid, s.app_id, j.value, s.client_id, ?3, ?4 FROM consent_sessions s JOIN json_each(?5) j \
+    WHERE s.hash = +?1 AND s.answer = +?2 ON CONFLICT (uid, app_id, scope) DO NOTHING";
+/// Takes back some scopes of an app (a JSON array), or all.
+pub const TAKE_BACK: &str = "DELETE FROM consents WHERE uid = ?1 AND app_id = ?2 \
+    AND (?3 IS NULL OR scope IN (SELECT value FROM json_each(?3))) RETURNING scope";
+/// Notes that an app's sessions are to be ended.
+pub const BEGIN_ENDING: &str = "INSERT INTO app_endings (uid, app_id, created_at) VALUES (?1, ?2, ?3) \
+    ON CONFLICT (uid, app_id) DO UPDATE SET created_at = excluded.created_at";
+/// They are ended, unless that was asked for again.
+pub const FINISH_ENDING: &str = "DELETE FROM app_endings WHERE uid = ?1 AND app_id = ?2 AND created_at = ?3";
+/// Those that nobody finished for a while.
+pub const OPEN_ENDINGS: &str = "SELECT uid, app_id, created_at FROM app_endings WHERE created_at <= ?1 LIMIT 100";
+/// Questions that are over for a day.
+pub const FORGET_QUESTIONS: &str = "DELETE FROM consent_sessions WHERE hash IN \
+    (SELECT hash FROM consent_sessions WHERE expires_at <= ?1 LIMIT 500)";
+
+/// A handle for a browser.
+pub const HAND_OVER: &str = "INSERT INTO hand_overs (hash, uid, subject, platform_session, generation, expires_at) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+/// One that is open.
+pub const FIND_HAND_OVER: &str = "SELECT uid, subject, platform_session, generation FROM hand_overs \
+    WHERE hash = ?1 AND browser IS NULL AND expires_at > ?2";
+/// Uses one up, once, for the session of this hash.
+pub const USE_HAND_OVER: &str = "UPDATE hand_overs SET browser = ?3 WHERE hash = ?1 AND browser IS NULL AND expires_at > ?2 \
+    RETURNING uid, subject, platform_session, generation";
+/// Begins the browser session that a handle was used up for.
+pub const BEGIN_BROWSER: &str = "INSERT INTO browser_sessions (hash, id, uid, subject, platform_session, generation, agent, \
+    address, created_at, used_at, ends_at) SELECT ?3, ?4, uid, subject, platform_session, generation, ?5, ?6, ?2, ?2, ?7 \
+    FROM hand_overs WHERE hash = ?1 AND browser = ?3 RETURNING id";
+/// Handles that are over.
+pub const FORGET_HAND_OVERS: &str = "DELETE FROM hand_overs WHERE hash IN \
+    (SELECT hash FROM hand_overs WHERE expires_at <= ?1 LIMIT 500)";
+
+/// A browser session that has not ended and was used since `?3`: it is used now.
+pub const USE_BROWSER: &str = "UPDATE browser_sessions SET used_at = ?2 WHERE hash = ?1 AND ends_at > ?2 AND used_at > ?3 \
+    RETURNING id, uid, subject, platform_session, generation";
+/// A person's browser sessions.
+pub const BROWSERS: &str = "SELECT id, agent, address, created_at, used_at FROM browser_sessions \
+    WHERE uid = ?1 AND ends_at > ?2 AND used_at > ?3 ORDER BY used_at DESC LIMIT 100";
+/// Ends one, of this person.
+pub const END_BROWSER: &str = "DELETE FROM browser_sessions WHERE uid = ?1 AND id = ?2 RETURNING id";
+/// Ends those that came from a platform session.
+pub const END_BROWSERS: &str = "DELETE FROM browser_sessions WHERE platform_session = ?1";
+/// Those that are over.
+pub const FORGET_BROWSERS: &str = "DELETE FROM browser_sessions WHERE hash IN (SELECT hash FROM browser_sessions \
+    WHERE ends_at <= ?1 UNION SELECT hash FROM browser_sessions WHERE used_at <= ?2 LIMIT 500)";
+
+/// A question as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct QuestionRow {
+    /// The client that asks.
+    pub client_id: ClientId,
+    /// Its mini-app.
+    pub app_id: AppId,
+    /// For what.
+    pub scopes: ScopeSet,
+}
+
+/// What was agreed to as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ConsentRow {
+    /// The mini-app.
+    pub app_id: AppId,
+    /// The client that asked.
+    pub client_id: ClientId,
+    /// A scope.
+    pub scope: String,
+    /// When it was agreed to.
+    pub approved_at: Millis,
+}
+
+/// An unfinished ending as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct EndingRow {
+    /// The person.
+    pub uid: Uid,
+    /// The mini-app.
+    pub app_id: AppId,
+    /// When it began.
+    pub created_at: Millis,
+}
+
+/// Who is behind a handle or a browser session.
+#[derive(Debug, Clone, Deserialize)]
+pub struct HolderRow {
+    /// The browser session; none of a handle.
+    #[serde(default)]
+    pub id: String,
+    /// The person.
+    pub uid: Uid,
+    /// [`tmcp_http::people::Names`] as JSON.
+    pub subject: String,
+    /// The platform session that it came from.
+    pub platform_session: String,
+    /// Its generation.
+    pub generation: i64,
+}
+
+/// A browser session as a row, for its owner's list.
+#[derive(Debug, Clone, Deserialize)]
+pub struct BrowserRow {
+    /// Its id, which signs nobody in.
+    pub id: String,
+    /// What the browser called itself.
+    pub agent: String,
+    /// From where, truncated.
+    pub address: String,
+    /// When it began.
+    pub created_at: Millis,
+    /// When it was last used.
+    pub used_at: Millis,
+}

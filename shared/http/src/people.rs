@@ -1,0 +1,110 @@
+//! Whom a person's own token stands for: a platform token, or a Matrix access token, which the homeserver is asked about.
+
+use crate::call::Call;
+use crate::caller::{self, Caller};
+use crate::failure::Failure;
+use crate::subject::{self, Held, PLATFORM, SubjectId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tmcp_ports::Platform;
+use tmcp_protocol::limits::LimitClass;
+use tmcp_protocol::routes::INTERNAL_VERIFY;
+use tmcp_protocol::token::{AuthLevel, TokenError};
+use tmcp_protocol::{MatrixUserId, Uid};
+
+/// What tokens say of a person beside the internal id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Names {
+    /// The Matrix id.
+    pub sub: MatrixUserId,
+    /// The wallet.
+    pub wallet_id: String,
+}
+
+/// A person, as their token proves them.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Internal id.
+    pub uid: Uid,
+    /// Their names in tokens.
+    pub names: Names,
+    /// How strong the sign-in was.
+    pub level: AuthLevel,
+    /// The platform session, where it was a platform token.
+    pub session: Option<Held>,
+}
+
+/// What identity says about proven credentials.
+#[derive(Debug, Deserialize)]
+pub struct Verified {
+    /// The person.
+    pub uid: Uid,
+    /// `active`.
+    pub status: String,
+    /// Their wallet.
+    pub wallet_id: String,
+    /// Their Matrix id.
+    pub matrix_user_id: MatrixUserId,
+    /// Its local part.
+    pub username: String,
+    /// From their profile.
+    pub display_name: Option<String>,
+    /// From their profile.
+    pub avatar_url: Option<String>,
+    /// How strong the proof is.
+    pub level: AuthLevel,
+}
+
+/// Asks identity; `None` where the credentials prove nothing. The source address goes along for the audit log.
+pub async fn verify<P: Platform>(call: &Call<P>, mut credentials: Value) -> Result<Option<Verified>, Failure> {
+    if let Some(credentials) = credentials.as_object_mut() {
+        credentials.insert("address".to_owned(), json!(call.address.truncated()));
+    }
+    match call.ask::<Verified>(&INTERNAL_VERIFY, &credentials).await? {
+        Ok(verified) => Ok(Some(verified)),
+        Err(refused) if refused.status == 401 => Ok(None),
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+/// Whose token it is, or why it is nobody's, for the log. One that has the form of a token of ours is judged as such; any other goes
+/// to the homeserver. Whether a platform session still lives is left to the caller, who may have something to store first:
+/// [`is_alive`].
+pub async fn of_token<P: Platform>(
+    call: &Call<P>,
+    token: &str,
+    matrix_user_id: Option<MatrixUserId>,
+) -> Result<Result<Person, String>, Failure> {
+    match caller::verify(&call.platform, &call.settings, token).await? {
+        Ok(verified) => Ok(match verified.caller {
+            Caller::Platform(claims) => Ok(Person {
+                uid: claims.sub.clone(),
+                names: Names { sub: claims.matrix_user_id.clone(), wallet_id: claims.wallet_id.clone() },
+                level: claims.level,
+                session: Some(Held { generation: claims.generation, session: claims.session_id.clone() }),
+            }),
+            _ => Err("an app's token, not the person's".to_owned()),
+        }),
+        // Three parts with a header of ours that is not right is a token of ours that is not right.
+        Err(error) if error != TokenError::Malformed => Ok(Err(error.to_string())),
+        Err(_) if token.starts_with("tep.") => Ok(Err("a malformed TEP".to_owned())),
+        Err(_) => {
+            // As strict as a sign-in, since it is one.
+            call.draw(&SubjectId::address(&call.address), LimitClass::SignIn).await?;
+            let credentials = json!({ "matrix_user_id": matrix_user_id, "access_token": token });
+            let Some(verified) = verify(call, credentials).await? else { return Ok(Err("refused by identity".to_owned())) };
+            Ok(Ok(Person {
+                uid: verified.uid,
+                names: Names { sub: verified.matrix_user_id, wallet_id: verified.wallet_id },
+                level: verified.level,
+                session: None,
+            }))
+        }
+    }
+}
+
+/// Whether the platform session of the token still lives; a Matrix token was asked about just now.
+pub async fn is_alive<P: Platform>(call: &Call<P>, person: &Person) -> Result<bool, Failure> {
+    let Some(held) = person.session.clone() else { return Ok(true) };
+    Ok(subject::holds(&call.platform, &SubjectId::user(&person.uid, PLATFORM), held).await?)
+}
