@@ -23,6 +23,14 @@ CREATE TABLE authorization_codes (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX authorization_codes_expiry ON authorization_codes (expires_at);
+CREATE INDEX authorization_codes_open ON authorization_codes (uid, app_id) WHERE used_at IS NULL;
+
+-- Platform sessions that are being ended: found by maintenance where somebody died on the way. Owner: auth.
+CREATE TABLE session_endings (
+    session TEXT NOT NULL PRIMARY KEY,
+    uid TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- What a person has agreed to. Owner: account.
 CREATE TABLE consents (
@@ -48,10 +56,12 @@ CREATE TABLE consent_sessions (
 
 CREATE INDEX consent_sessions_expiry ON consent_sessions (expires_at);
 
--- Apps whose sessions of a person are being ended: found by maintenance where somebody died on the way. Owner: account.
+-- Apps whose sessions of a person are being ended: found by maintenance where somebody died on the way. `note` is the id of the last one
+-- who asked for it. Owner: account.
 CREATE TABLE app_endings (
     uid TEXT NOT NULL,
     app_id TEXT NOT NULL,
+    note TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (uid, app_id)
 ) STRICT, WITHOUT ROWID;

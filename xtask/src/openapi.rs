@@ -51,6 +51,7 @@ fn document() -> Value {
             "securitySchemes": {
                 "tep": {"type": "http", "scheme": "bearer", "bearerFormat": "TEP", "description": "One person in one mini-app."},
                 "platform": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The result of a sign-in."},
+                "client": {"type": "http", "scheme": "bearer", "bearerFormat": "TEP", "description": "An app's backend, for nobody."},
                 "operator": {"type": "http", "scheme": "bearer", "description": "The operator's secret."},
             },
             "schemas": {"Error": error_schema(), "OAuthError": oauth_error_schema()},
@@ -102,6 +103,7 @@ fn security(route: &Route) -> Value {
             .map(|kind| match kind {
                 TokenKind::Tep => json!({ "tep": scopes }),
                 TokenKind::Platform => json!({"platform": []}),
+                TokenKind::Client => json!({"client": []}),
             })
             .collect(),
         Access::Operator => json!([{"operator": []}]),

@@ -7,15 +7,13 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use crate::files;
 use crate::paths::Paths;
 use crate::process;
 use crate::progress::Progress;
-use crate::tools;
-use crate::tools::npm::Npm;
+use crate::tools::npm;
 
 /// A Worker that can stand in the place of storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -42,7 +40,7 @@ impl StoragePeer {
         let name = self.name();
         install(paths, progress, name)?;
         let step = progress.step(format!("bundling the {name} peer"));
-        let mut command = npm(paths, &self.folder(paths));
+        let mut command = npm::command(paths, &self.folder(paths));
         command.args(["run", "build"]);
         process::run(&step, &mut command, &paths.log("build-peer"))
             .with_context(|| format!("failed to bundle the {name} peer"))?;
@@ -52,7 +50,7 @@ impl StoragePeer {
 
     /// The command that checks its types.
     pub fn check(self, paths: &Paths) -> Command {
-        let mut command = npm(paths, &self.folder(paths));
+        let mut command = npm::command(paths, &self.folder(paths));
         command.args(["run", "check"]);
         command
     }
@@ -76,30 +74,7 @@ pub fn folder(paths: &Paths, name: &str) -> PathBuf {
 
 /// Installs what the lock file of a peer asks for, unless that has been done.
 pub fn install(paths: &Paths, progress: &Progress, name: &str) -> Result<()> {
-    let _lock = tools::install_lock(paths, progress)?;
-    Npm::new(paths).ensure(paths, progress)?;
-    let folder = folder(paths, name);
-    let lock_file = folder.join("package-lock.json");
-    let bytes = fs::read(&lock_file).with_context(|| format!("cannot read {}", lock_file.display()))?;
-    let wanted = format!("{:x}", Sha256::digest(bytes));
-    let stamp = folder.join("node_modules/.installed");
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
-        return Ok(());
-    }
-    let step = progress.step(format!("installing the packages of the {name} peer from npm"));
-    let mut command = npm(paths, &folder);
-    command.args(["ci", "--no-audit", "--no-fund"]);
-    process::run(&step, &mut command, &paths.log(&format!("install-{name}")))
-        .context("failed to install from npm; is the registry reachable?")?;
-    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
-    step.done();
-    Ok(())
-}
-
-fn npm(paths: &Paths, folder: &Path) -> Command {
-    let mut command = Command::new("npm");
-    command.current_dir(folder).env("PATH", Npm::new(paths).path());
-    command
+    npm::install(paths, progress, &folder(paths, name), &format!("the {name} peer"))
 }
 
 /// The manifest under another name, with its migrations named absolutely.

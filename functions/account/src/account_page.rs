@@ -1,16 +1,18 @@
 //! GET /account and its forms: a person's apps and browsers, and ending either.
 
-use crate::browser::{self, Browser, Form, cookie};
+use crate::browser::{self, Browser, Cookie, Form};
 use crate::client;
 use crate::pages::{self, AccountPage, AppEntry, BrowserEntry};
 use crate::sql::{self, BrowserRow, ConsentRow};
 use crate::take_back::{self, Taken};
 use http::header;
+use serde::Deserialize;
+use serde_json::json;
 use tmcp_http::audit::Entry;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Platform, Sql, stmt};
-use tmcp_protocol::routes::ACCOUNT;
-use tmcp_protocol::{AppId, ErrorCode, Scope};
+use tmcp_protocol::routes::{ACCOUNT, INTERNAL_APPS};
+use tmcp_protocol::{AppId, ErrorCode, Millis, Scope};
 
 async fn apps<P: Platform>(call: &Call<P>, browser: &Browser) -> Result<Vec<AppEntry>, Failure> {
     let rows: Vec<ConsentRow> = call.platform.sql().rows(stmt!(sql::ALL_CONSENTS, browser.uid.as_str())).await?;
@@ -27,7 +29,22 @@ async fn apps<P: Platform>(call: &Call<P>, browser: &Browser) -> Result<Vec<AppE
             }
         }
     }
+    // Apps with sessions that nobody had to be asked about.
+    let sessions: Vec<SessionsRow> = call.ask(&INTERNAL_APPS, &json!({ "uid": browser.uid })).await??;
+    for row in sessions.into_iter().filter(|row| !apps.iter().any(|app| app.id == row.app_id)).collect::<Vec<_>>() {
+        let name = row.name.unwrap_or_else(|| row.app_id.clone());
+        let scopes = vec!["Know who you are, and keep data for you".to_owned()];
+        apps.push(AppEntry { id: row.app_id, name, since: pages::day(row.since), scopes });
+    }
     Ok(apps)
+}
+
+/// An app that holds sessions, as auth knows it.
+#[derive(Deserialize)]
+struct SessionsRow {
+    app_id: String,
+    name: Option<String>,
+    since: Millis,
 }
 
 /// GET /account
@@ -77,8 +94,13 @@ pub async fn end<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let browser = sender(&call, Form::End, form.require("token")?).await?;
     let id = form.get("session").unwrap_or(&browser.id);
     let (actor, target) = (Some(browser.uid.as_str()), Some(id));
-    let audit = call.audit(Entry { action: "browser.end", outcome: "ok", actor, target, ..Entry::default() });
-    call.platform.sql().batch(vec![stmt!(sql::END_BROWSER, browser.uid.as_str(), id), audit]).await?;
+    let entry = Entry { action: "browser.end", outcome: "ok", actor, target, ..Entry::default() };
+    let audit = call.audit_where(sql::AUDIT_END, entry, [browser.uid.as_str(), id]);
+    call.platform.sql().batch(vec![audit, stmt!(sql::END_BROWSER, browser.uid.as_str(), id)]).await?;
     let reply = Reply::see_other(ACCOUNT.path);
-    Ok(if id == browser.id { reply.header(header::SET_COOKIE, &cookie(&call.settings.issuer, "", 0)) } else { reply })
+    Ok(if id == browser.id {
+        reply.header(header::SET_COOKIE, &Cookie::Session.set(&call.settings.issuer, "", 0))
+    } else {
+        reply
+    })
 }

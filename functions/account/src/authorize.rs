@@ -16,8 +16,10 @@ use crate::pages::{self, ConsentPage};
 use crate::questions::{self, Between};
 use serde::Deserialize;
 use serde_json::json;
+use tmcp_http::subject::SubjectId;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
+use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{AUTHORIZE, INTERNAL_CODE};
 use url::Url;
 
@@ -63,6 +65,8 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     };
     let Some(browser) = browser::current(&call).await? else { return pages::sign_in(Some(&client)) };
     call.is_about(Some(browser.uid.as_str()), Some(client.app_id.as_str()));
+    // Each way from here leaves a row behind.
+    call.draw(&SubjectId::user(&browser.uid, client.app_id.as_str()), LimitClass::Consent).await?;
     let asked = request.scopes.iter().filter(|scope| scope.needs_consent(client.official));
     let missing = questions::missing(&call, &browser.uid, &client.app_id, asked).await?;
     if missing.is_empty() {

@@ -39,6 +39,8 @@ pub enum Form {
     Revoke,
     /// Ending a session.
     End,
+    /// Going on as the person of a hand-over.
+    GoOn,
 }
 
 impl Form {
@@ -47,12 +49,13 @@ impl Form {
             Form::Consent => "consent",
             Form::Revoke => "revoke",
             Form::End => "end",
+            Form::GoOn => "go_on",
         }
     }
 }
 
 /// The form's token for whoever has `secret`.
-fn token(form: Form, secret: &str) -> String {
+pub fn token(form: Form, secret: &str) -> String {
     sha256_hex(format!("tmcp-form\n{}\n{secret}", form.as_str()))
 }
 
@@ -73,27 +76,48 @@ impl Browser {
     }
 }
 
-/// The cookie's name. The prefix holds the browser to what `attributes` says, and needs https; over http, which is for development on
-/// one machine, there is none.
-fn cookie_name(issuer: &str) -> &'static str {
-    if is_https(issuer) { "__Host-tmcp_session" } else { "tmcp_session" }
+/// Our cookies.
+#[derive(Debug, Clone, Copy)]
+pub enum Cookie {
+    /// A browser session. Lax: a link of an app's leads here with it.
+    Session,
+    /// The browser that a hand-over's question was shown in. Strict: only our page's own form comes with it.
+    HandOver,
+}
+
+impl Cookie {
+    /// The name. The prefix holds the browser to the attributes, and needs https; over http, which is for development on one machine,
+    /// there is none.
+    fn name(self, issuer: &str) -> &'static str {
+        match (self, is_https(issuer)) {
+            (Cookie::Session, true) => "__Host-tmcp_session",
+            (Cookie::Session, false) => "tmcp_session",
+            (Cookie::HandOver, true) => "__Host-tmcp_hand_over",
+            (Cookie::HandOver, false) => "tmcp_hand_over",
+        }
+    }
+
+    /// A `Set-Cookie` that puts it into the browser, or takes it out where it lives for no second.
+    pub fn set(self, issuer: &str, secret: &str, seconds: i64) -> String {
+        let site = match self {
+            Cookie::Session => "Lax",
+            Cookie::HandOver => "Strict",
+        };
+        let mut text = format!("{}={secret}; Path=/; HttpOnly; SameSite={site}; Max-Age={seconds}", self.name(issuer));
+        if is_https(issuer) {
+            let _ = write!(text, "; Secure");
+        }
+        text
+    }
 }
 
 fn is_https(issuer: &str) -> bool {
     issuer.starts_with("https://")
 }
 
-/// A `Set-Cookie` that begins or ends a session in the browser.
-pub fn cookie(issuer: &str, secret: &str, seconds: i64) -> String {
-    let mut text = format!("{}={secret}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}", cookie_name(issuer));
-    if is_https(issuer) {
-        let _ = write!(text, "; Secure");
-    }
-    text
-}
-
-fn sent<P: Platform>(call: &Call<P>) -> Option<String> {
-    let name = cookie_name(&call.settings.issuer);
+/// What the browser sent of a cookie.
+pub fn sent<P: Platform>(call: &Call<P>, cookie: Cookie) -> Option<String> {
+    let name = cookie.name(&call.settings.issuer);
     let cookies = call.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned())
@@ -111,7 +135,7 @@ pub fn names(json: &str) -> Result<Names, Failure> {
 
 /// Who is there; `None` where nobody is signed in.
 pub async fn current<P: Platform>(call: &Call<P>) -> Result<Option<Browser>, Failure> {
-    let Some(secret) = sent(call) else { return Ok(None) };
+    let Some(secret) = sent(call, Cookie::Session) else { return Ok(None) };
     let now = call.now();
     let used = stmt!(sql::USE_BROWSER, sha256_hex(&secret), now, idle_since(now));
     let row: Option<HolderRow> = call.platform.sql().first(used).await?;
@@ -139,8 +163,13 @@ mod tests {
 
     #[test]
     fn a_cookie_is_for_this_host_and_no_script() {
-        let cookie = cookie("https://tmcp.example", "s", 60);
-        assert_eq!(cookie, "__Host-tmcp_session=s; Path=/; HttpOnly; SameSite=Lax; Max-Age=60; Secure");
-        assert!(!super::cookie("http://127.0.0.1:8080", "s", 0).contains("Secure"));
+        let set = |cookie: Cookie, issuer: &str| cookie.set(issuer, "s", 60);
+        let (https, http) = ("https://tmcp.example", "http://127.0.0.1:8080");
+        assert_eq!(set(Cookie::Session, https), "__Host-tmcp_session=s; Path=/; HttpOnly; SameSite=Lax; Max-Age=60; Secure");
+        assert_eq!(
+            set(Cookie::HandOver, https),
+            "__Host-tmcp_hand_over=s; Path=/; HttpOnly; SameSite=Strict; Max-Age=60; Secure"
+        );
+        assert_eq!(set(Cookie::Session, http), "tmcp_session=s; Path=/; HttpOnly; SameSite=Lax; Max-Age=60");
     }
 }

@@ -24,7 +24,6 @@ use tmcp_http::cors::Reader;
 use tmcp_http::people::{self, Person};
 use tmcp_http::{Call, Failure, Reply, caller, page};
 use tmcp_ports::Platform;
-use tmcp_protocol::token::AuthLevel;
 use tmcp_protocol::{ClientId, ErrorCode};
 
 /// The person who asks or answers, by their own token.
@@ -36,7 +35,7 @@ async fn holder<P: Platform>(call: &Call<P>) -> Result<Person, Failure> {
     if !people::is_alive(call, &person).await? {
         return Err(Failure::token("revoked"));
     }
-    if person.level != AuthLevel::Full {
+    if !person.names.level.is_full() {
         return Err(Failure::new(ErrorCode::InsufficientPermissions, "sign in with a Matrix access token to decide this"));
     }
     Ok(person)

@@ -1,6 +1,7 @@
 //! From a client that a person is signed in with to a browser: `POST /api/v1/auth/browser` gives the client an address, which it opens
 //! in the browser; the page there names the person and asks whether to go on. Without that question, somebody could be lured to an
-//! address that quietly signs them in as somebody else.
+//! address that quietly signs them in as somebody else; and so that no other page answers it for them, the answer counts from the browser
+//! and the page that it was shown in alone.
 //!
 //! | answer | when |
 //! |---|---|
@@ -11,7 +12,7 @@
 //! The races: of two browsers with one address one gets the session. A logout in between finds the session's row, or is found by the
 //! question that is asked once the row is there. What if it dies? The handle is used up and the session stored in one batch.
 
-use crate::browser::{self, cookie};
+use crate::browser::{self, Cookie, Form};
 use crate::pages;
 use crate::sql::{self, HolderRow};
 use base64::Engine;
@@ -23,12 +24,11 @@ use tmcp_http::audit::Entry;
 use tmcp_http::cors::Reader;
 use tmcp_http::people::Names;
 use tmcp_http::subject::{self, Held, PLATFORM, SubjectId};
-use tmcp_http::{Call, Failure, Reply, sha256_hex};
+use tmcp_http::{Call, Failure, Reply, same_secret, sha256_hex};
 use tmcp_ports::{Platform, Random, Sql, stmt};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::ids::ulid;
 use tmcp_protocol::routes::{ACCOUNT, AUTHORIZE, CONSENT, CONTINUE};
-use tmcp_protocol::token::AuthLevel;
 
 /// A handle is good so long.
 const LIFE_MS: i64 = 60_000;
@@ -62,10 +62,10 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         return Err(Failure::invalid("continue must be a path of this server's pages, such as /oauth2/authorize?…"));
     }
     let claims = call.platform_claims()?;
-    if claims.level != AuthLevel::Full {
+    if !claims.level.is_full() {
         return Err(Failure::new(ErrorCode::InsufficientPermissions, "sign in with a Matrix access token to go on in a browser"));
     }
-    let names = Names { sub: claims.matrix_user_id.clone(), wallet_id: claims.wallet_id.clone() };
+    let names = Names { sub: claims.matrix_user_id.clone(), wallet_id: claims.wallet_id.clone(), level: claims.level };
     let names = serde_json::to_string(&names).map_err(|error| Failure::internal(error.to_string()))?;
     let (handle, uid, session) = (secret(&call), claims.sub.as_str(), claims.session_id.as_str());
     let end = call.now().plus(LIFE_MS);
@@ -74,6 +74,11 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         url::form_urlencoded::Serializer::new(String::new()).append_pair("handle", &handle).append_pair("continue", &on).finish();
     let url = format!("{}{}?{query}", call.settings.issuer, CONTINUE.path);
     Reply::json(&json!({"url": url, "expires_in": LIFE_MS / 1000}))
+}
+
+/// The form's token: of the browser that the question was shown in, and of this handle. A form that another page sends has neither.
+fn token(own: &str, handle: &str) -> String {
+    browser::token(Form::GoOn, &format!("{own}\n{handle}"))
 }
 
 fn over() -> Failure {
@@ -85,13 +90,20 @@ pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let (handle, on) = (call.parameter("handle").unwrap_or_default(), call.parameter("continue").unwrap_or_default());
     let found: Option<HolderRow> = call.platform.sql().first(stmt!(sql::FIND_HAND_OVER, sha256_hex(&handle), call.now())).await?;
     let names = browser::names(&found.ok_or_else(over)?.subject)?;
-    pages::go_on(names.sub.as_str(), &handle, &on)
+    let own = secret(&call);
+    let page = pages::go_on(names.sub.as_str(), &handle, &on, &token(&own, &handle))?;
+    Ok(page.header(header::SET_COOKIE, &Cookie::HandOver.set(&call.settings.issuer, &own, LIFE_MS / 1000)))
 }
 
 /// POST /account/continue
 pub async fn go_on<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
-    let (hash, on) = (sha256_hex(form.require("handle")?), form.get("continue").unwrap_or(ACCOUNT.path));
+    let (handle, on) = (form.require("handle")?, form.get("continue").unwrap_or(ACCOUNT.path));
+    let own = browser::sent(&call, Cookie::HandOver).unwrap_or_default();
+    if own.is_empty() || !same_secret(form.get("token").unwrap_or_default(), &token(&own, handle)) {
+        return Err(Failure::invalid("open the link from your app, and go on from there").because("not from our page"));
+    }
+    let hash = sha256_hex(handle);
     if !is_ours(on) {
         return Err(Failure::invalid("this link leads elsewhere"));
     }
@@ -118,8 +130,8 @@ pub async fn go_on<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     if !stands {
         return Err(over().because("revoked"));
     }
-    let cookie = cookie(&call.settings.issuer, &secret, browser::LIFE_MS / 1000);
-    Ok(Reply::see_other(on).header(header::SET_COOKIE, &cookie))
+    let cookie = Cookie::Session.set(&call.settings.issuer, &secret, browser::LIFE_MS / 1000);
+    Ok(pages::go(on)?.header(header::SET_COOKIE, &cookie))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let now = call.now();
     let open: Vec<EndingRow> = call.platform.sql().rows(stmt!(sql::OPEN_ENDINGS, now.plus(-LATE_MS))).await?;
     for ending in &open {
-        take_back::finish(&call, &ending.uid, &ending.app_id, ending.created_at).await?;
+        take_back::finish(&call, &ending.uid, &ending.app_id, &ending.note).await?;
     }
     let before = now.plus(-REMEMBER_MS);
     let forget = vec![

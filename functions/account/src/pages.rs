@@ -3,7 +3,7 @@
 use crate::browser::{Browser, Form};
 use crate::client::Client;
 use askama::Template;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFRESH};
 use tmcp_http::{Call, Failure, Reply, page};
 use tmcp_ports::Platform;
 use tmcp_protocol::{Millis, Scope, ScopeSet};
@@ -41,11 +41,24 @@ struct GoOnPage<'a> {
     person: &'a str,
     handle: &'a str,
     on: &'a str,
+    token: &'a str,
 }
 
 /// Whether to go on as this person.
-pub fn go_on(person: &str, handle: &str, on: &str) -> Result<Reply, Failure> {
-    rendered(&GoOnPage { person, handle, on })
+pub fn go_on(person: &str, handle: &str, on: &str, token: &str) -> Result<Reply, Failure> {
+    rendered(&GoOnPage { person, handle, on, token })
+}
+
+#[derive(Template)]
+#[template(path = "go.html")]
+struct GoPage<'a> {
+    to: &'a str,
+}
+
+/// The browser goes on to `to` by itself, yet not by redirect: browsers hold every redirect that a form leads to to the policy of the
+/// page with the form, and this may go on to an app.
+pub fn go(to: &str) -> Result<Reply, Failure> {
+    Ok(rendered(&GoPage { to })?.header(REFRESH, &format!("0; url={to}")))
 }
 
 /// One scope of a question.

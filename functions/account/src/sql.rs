@@ -1,6 +1,7 @@
 //! Every statement of the group, with its row types.
 
 use serde::Deserialize;
+use tmcp_http::audit_where;
 use tmcp_protocol::{AppId, ClientId, Millis, ScopeSet, Uid};
 
 /// Answers when the database does, and has its tables.
@@ -20,6 +21,8 @@ pub const FIND_QUESTION: &str = "SELECT client_id, app_id, scopes FROM consent_s
 /// Answers a question, once: with the answer's own id, since two may come within one millisecond.
 pub const ANSWER: &str = "UPDATE consent_sessions SET answer = ?4 WHERE hash = ?1 AND uid = ?2 AND answer IS NULL \
     AND expires_at > ?3 RETURNING hash";
+/// Tells of an answer that counted.
+pub const AUDIT_ANSWER: &str = audit_where!("EXISTS (SELECT 1 FROM consent_sessions WHERE hash = ?10 AND answer = ?11)");
 /// Remembers the scopes (a JSON array) of a question that was answered by this answer.
 pub const AGREE: &str = "INSERT INTO consents (uid, app_id, scope, client_id, method, approved_at) \
     SELECT s.uid, s.app_id, j.value, s.client_id, ?3, ?4 FROM consent_sessions s JOIN json_each(?5) j \
@@ -28,12 +31,12 @@ pub const AGREE: &str = "INSERT INTO consents (uid, app_id, scope, client_id, me
 pub const TAKE_BACK: &str = "DELETE FROM consents WHERE uid = ?1 AND app_id = ?2 \
     AND (?3 IS NULL OR scope IN (SELECT value FROM json_each(?3))) RETURNING scope";
 /// Notes that an app's sessions are to be ended.
-pub const BEGIN_ENDING: &str = "INSERT INTO app_endings (uid, app_id, created_at) VALUES (?1, ?2, ?3) \
-    ON CONFLICT (uid, app_id) DO UPDATE SET created_at = excluded.created_at";
+pub const BEGIN_ENDING: &str = "INSERT INTO app_endings (uid, app_id, note, created_at) VALUES (?1, ?2, ?3, ?4) \
+    ON CONFLICT (uid, app_id) DO UPDATE SET note = excluded.note, created_at = excluded.created_at";
 /// They are ended, unless that was asked for again.
-pub const FINISH_ENDING: &str = "DELETE FROM app_endings WHERE uid = ?1 AND app_id = ?2 AND created_at = ?3";
+pub const FINISH_ENDING: &str = "DELETE FROM app_endings WHERE uid = ?1 AND app_id = ?2 AND note = ?3";
 /// Those that nobody finished for a while.
-pub const OPEN_ENDINGS: &str = "SELECT uid, app_id, created_at FROM app_endings WHERE created_at <= ?1 LIMIT 100";
+pub const OPEN_ENDINGS: &str = "SELECT uid, app_id, note FROM app_endings WHERE created_at <= ?1 LIMIT 100";
 /// Questions that are over for a day.
 pub const FORGET_QUESTIONS: &str = "DELETE FROM consent_sessions WHERE hash IN \
     (SELECT hash FROM consent_sessions WHERE expires_at <= ?1 LIMIT 500)";
@@ -63,6 +66,8 @@ pub const BROWSERS: &str = "SELECT id, agent, address, created_at, used_at FROM 
     WHERE uid = ?1 AND ends_at > ?2 AND used_at > ?3 ORDER BY used_at DESC LIMIT 100";
 /// Ends one, of this person.
 pub const END_BROWSER: &str = "DELETE FROM browser_sessions WHERE uid = ?1 AND id = ?2 RETURNING id";
+/// Tells that one is being ended, if there is one.
+pub const AUDIT_END: &str = audit_where!("EXISTS (SELECT 1 FROM browser_sessions WHERE uid = ?10 AND id = ?11)");
 /// Ends those that came from a platform session.
 pub const END_BROWSERS: &str = "DELETE FROM browser_sessions WHERE platform_session = ?1";
 /// Those that are over.
@@ -100,8 +105,8 @@ pub struct EndingRow {
     pub uid: Uid,
     /// The mini-app.
     pub app_id: AppId,
-    /// When it began.
-    pub created_at: Millis,
+    /// The id of the last one who asked for it.
+    pub note: String,
 }
 
 /// Who is behind a handle or a browser session.

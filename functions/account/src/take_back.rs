@@ -18,10 +18,10 @@ use tmcp_http::audit::Entry;
 use tmcp_http::caller::Caller;
 use tmcp_http::outbox::{self, Channel, Message};
 use tmcp_http::{Call, Failure, Reply};
-use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_ports::{Platform, Random, Sql, stmt};
+use tmcp_protocol::ids::ulid;
 use tmcp_protocol::routes::INTERNAL_END_APP;
-use tmcp_protocol::token::AuthLevel;
-use tmcp_protocol::{AppId, ErrorCode, MatrixUserId, Millis, Scope, Uid};
+use tmcp_protocol::{AppId, ErrorCode, MatrixUserId, Scope, Uid};
 
 /// Longer reasons are cut.
 const MAX_REASON: usize = 200;
@@ -50,23 +50,25 @@ pub struct Taken<'a> {
 fn who<P: Platform>(call: &Call<P>, app: &AppId) -> Result<(Uid, MatrixUserId), Failure> {
     let refused = |message: &'static str| Err(Failure::new(ErrorCode::InsufficientPermissions, message));
     match &call.caller {
-        Caller::Platform(claims) if claims.level == AuthLevel::Full => Ok((claims.sub.clone(), claims.matrix_user_id.clone())),
+        Caller::Platform(claims) if claims.level.is_full() => Ok((claims.sub.clone(), claims.matrix_user_id.clone())),
+        Caller::Tep(claims) if claims.aud == *app && claims.level.is_full() => Ok((claims.uid.clone(), claims.sub.clone())),
         Caller::Platform(_) => refused("sign in with a Matrix access token to decide this"),
-        Caller::Tep(claims) if claims.aud == *app => Ok((claims.uid.clone(), claims.sub.clone())),
+        Caller::Tep(claims) if claims.aud == *app => refused("sign in with a Matrix access token to decide this"),
         _ => refused("a mini-app's token is for its own app"),
     }
 }
 
 /// Ends an app's sessions and forgets the note about it, if nobody noted it again since.
-pub async fn finish<P: Platform>(call: &Call<P>, uid: &Uid, app: &AppId, noted_at: Millis) -> Result<(), Failure> {
+pub async fn finish<P: Platform>(call: &Call<P>, uid: &Uid, app: &AppId, note: &str) -> Result<(), Failure> {
     let _: Value = call.ask(&INTERNAL_END_APP, &json!({"uid": uid, "app_id": app})).await??;
-    call.platform.sql().query(stmt!(sql::FINISH_ENDING, uid.as_str(), app.as_str(), noted_at)).await?;
+    call.platform.sql().query(stmt!(sql::FINISH_ENDING, uid.as_str(), app.as_str(), note)).await?;
     Ok(())
 }
 
 /// Takes back; says which of the scopes had been agreed to.
 pub async fn take_back<P: Platform>(call: &Call<P>, taken: Taken<'_>) -> Result<Vec<String>, Failure> {
     let (uid, app, now) = (taken.uid.as_str(), taken.app.as_str(), call.now());
+    let note = ulid(now, call.platform.random().bytes());
     let list = taken.scopes.as_ref().map(|scopes| json!(scopes).to_string());
     let event = json!({
         "authorized": false, "revoked_at": now.seconds(), "revoked_scopes": taken.scopes, "reason": taken.reason,
@@ -86,13 +88,13 @@ pub async fn take_back<P: Platform>(call: &Call<P>, taken: Taken<'_>) -> Result<
     let message = |channel, kind, content| outbox::put(&call.platform, Message { channel, kind, uid, app, content });
     let batch = vec![
         stmt!(sql::TAKE_BACK, uid, app, list),
-        stmt!(sql::BEGIN_ENDING, uid, app, now),
+        stmt!(sql::BEGIN_ENDING, uid, app, note.as_str(), now),
         message(Channel::Matrix, "m.room.tween.authorization", &event),
         message(Channel::Webhook, "scope.revoked", &webhook),
         call.audit(entry),
     ];
     let results = call.platform.sql().batch(batch).await?;
-    finish(call, taken.uid, taken.app, now).await?;
+    finish(call, taken.uid, taken.app, &note).await?;
     let scope = |row: &tmcp_ports::Row| row.0.get("scope").and_then(Value::as_str).map(str::to_owned);
     Ok(results.first().into_iter().flatten().filter_map(scope).collect())
 }

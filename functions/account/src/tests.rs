@@ -46,14 +46,14 @@ impl World {
         account.connect(Function::Account);
         auth.connect(Function::Auth);
         let world = Self { platform, account, auth };
-        let scopes = json!(["user:read", "storage:read", "storage:write", "wallet:balance", "wallet:pay", "wallet:admin"]);
+        let scopes = json!(["user:read", "storage:read", "storage:write", "wallet:balance", "wallet:pay"]);
         let app = json!({
             "client_id": "ma_a", "app_id": "ma_a", "name": "App <A>", "developer": "Dev & Co", "kind": "public",
             "scopes": scopes, "redirect_uris": [BACK, "http://127.0.0.1:9/back"],
         });
         let official = json!({
-            "client_id": "ma_o", "app_id": "ma_o", "name": "Own", "kind": "public", "official": true, "scopes": scopes,
-            "redirect_uris": [BACK],
+            "client_id": "ma_o", "app_id": "ma_o", "name": "Own", "kind": "public", "official": true, "redirect_uris": [BACK],
+            "scopes": ["user:read", "storage:read", "storage:write", "wallet:balance", "wallet:admin"],
         });
         let backend = json!({
             "client_id": "ma_a_backend", "app_id": "ma_a", "name": "A", "kind": "confidential", "client_secret": SECRET,
@@ -104,10 +104,14 @@ impl World {
         cookie(&self.go_on(&text(&answer, "url")).await)
     }
 
-    /// Follows a hand-over's address and agrees to go on.
+    /// Follows a hand-over's address and agrees to go on, if the page asks.
     async fn go_on(&self, url: &str) -> Answer {
-        let query = url.strip_prefix("https://tmcp.example/account/continue?").unwrap();
-        self.account.form("/account/continue", query).await
+        let page = self.page("", url.strip_prefix(ISSUER).unwrap()).await;
+        if page.status != 200 {
+            return page;
+        }
+        let fields = ["handle", "continue", "token"].map(|name| (name, field(&page, name)));
+        self.post(&cookie(&page), "/account/continue", &fields.each_ref().map(|(name, value)| (*name, value.as_str()))).await
     }
 
     async fn page(&self, cookie: &str, path: &str) -> Answer {

@@ -8,10 +8,15 @@ use tmcp_http::body::Form;
 use tmcp_http::call::percent_decode;
 use tmcp_http::{Call, Failure, same_secret, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
-use tmcp_protocol::ClientId;
 use tmcp_protocol::client::Grant;
+use tmcp_protocol::{ClientId, Scope};
 
 impl ClientRow {
+    /// Whether the app may have a scope at all: it registered it, and it is official where the scope is for official apps.
+    pub fn may_ask_for(&self, scope: Scope) -> bool {
+        self.scopes.contains(scope) && (self.official != 0 || !scope.is_official_only())
+    }
+
     /// Whether the client is registered for a grant.
     pub fn may_use(&self, grant: Grant) -> bool {
         serde_json::from_slice::<Vec<String>>(self.grants.as_bytes())
@@ -58,8 +63,13 @@ pub async fn authenticate<P: Platform>(call: &Call<P>, form: &Form) -> Result<Cl
     }
 }
 
+/// Refuses a public client.
+pub fn is_confidential(client: &ClientRow) -> Result<(), Failure> {
+    if client.secret_hash.is_some() { Ok(()) } else { Err(refused("a public client")) }
+}
+
 /// The same, for routes that take confidential clients only.
 pub async fn authenticate_confidential<P: Platform>(call: &Call<P>, form: &Form) -> Result<ClientRow, Failure> {
     let client = authenticate(call, form).await?;
-    if client.secret_hash.is_some() { Ok(client) } else { Err(refused("a public client")) }
+    is_confidential(&client).map(|()| client)
 }

@@ -21,10 +21,13 @@ use tmcp_http::body::Form;
 use tmcp_http::cors::Reader;
 use tmcp_http::people::Names;
 use tmcp_http::subject::{Held, SubjectId};
-use tmcp_http::{Call, Failure, sha256_hex};
+use tmcp_http::{Call, Failure, audit_where, sha256_hex};
 use tmcp_ports::{Platform, Sql, SqlError, stmt};
 use tmcp_protocol::Millis;
 use tmcp_protocol::limits::LimitClass;
+
+/// Tells of a code that was used by this batch: it is the one that begins the family.
+const AUDIT: &str = audit_where!("EXISTS (SELECT 1 FROM refresh_tokens WHERE family = ?10 AND hash = ?11)");
 
 fn invalid_grant(cause: &'static str) -> Failure {
     Failure::oauth("invalid_grant", 400, "the code does not hold").because(cause)
@@ -56,6 +59,9 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     call.is_about(Some(row.uid.as_str()), Some(row.app_id.as_str()));
     if let Some(problem) = problem(&row, client, redirect_uri, verifier, call.now()) {
         return Err(invalid_grant(problem));
+    }
+    if !row.scope.iter().all(|scope| client.may_ask_for(scope)) {
+        return Err(invalid_grant("the registration has changed since"));
     }
     if row.used_at.is_some() {
         return Err(reused(call, &row).await?);
@@ -89,11 +95,12 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
         detail: Some(serde_json::json!({"client_id": row.client_id, "scope": row.scope})),
         ..Entry::default()
     };
+    let first = sha256_hex(&refresh_token);
     let batch = vec![
         stmt!(sql::USE_CODE, hash.as_str(), now),
         stmt!(sql::BEGIN_FAMILY_BY_CODE, hash.as_str(), now, now.plus(family::FAMILY_MS)),
-        stmt!(sql::FIRST_TOKEN_BY_CODE, hash.as_str(), now, sha256_hex(&refresh_token), now.plus(family::TOKEN_MS)),
-        call.audit(entry),
+        stmt!(sql::FIRST_TOKEN_BY_CODE, hash.as_str(), now, first.as_str(), now.plus(family::TOKEN_MS)),
+        call.audit_where(AUDIT, entry, [&row.family, &first]),
     ];
     match call.platform.sql().batch(batch).await {
         Ok(results) if results.first().is_some_and(|rows| !rows.is_empty()) => {}

@@ -1,6 +1,6 @@
 //! POST /internal/end-app: ends every session of a person in an app, for account, when they took back what it may do. Can be repeated.
 
-use crate::sql;
+use crate::{family, sql};
 use serde::Deserialize;
 use serde_json::json;
 use tmcp_http::subject::{self, SubjectId};
@@ -18,10 +18,12 @@ struct EndRequest {
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let EndRequest { uid, app_id } = call.message()?;
     call.is_about(Some(uid.as_str()), Some(app_id.as_str()));
-    let end = stmt!(sql::END_APP_FAMILIES, uid.as_str(), app_id.as_str(), call.now());
-    call.platform.sql().query(end.clone()).await?;
-    subject::revoke_all(&call.platform, &SubjectId::user(&uid, app_id.as_str())).await?;
-    // A grant that was on its way stored its family first and asks the subject after: it was refused there, or it is found here.
-    call.platform.sql().query(end).await?;
+    let (user, app) = (uid.as_str(), app_id.as_str());
+    let end = stmt!(sql::END_APP_FAMILIES, user, app, call.now());
+    call.platform.sql().batch(vec![end.clone(), stmt!(sql::DROP_CODES, user, app)]).await?;
+    subject::revoke_all(&call.platform, &SubjectId::user(&uid, app)).await?;
+    // A grant that was on its way stored its family first and asks the subject after: it was refused there, or it is found here, with
+    // whatever a refresh in between has got.
+    family::end_families(&call, end).await?;
     Reply::json(&json!({}))
 }

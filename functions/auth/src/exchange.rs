@@ -53,6 +53,10 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     let claim = claim.map_err(|error| Failure::oauth("invalid_request", 400, error.to_string()))?;
     let person = people::of_token(call, form.require("subject_token")?, claim).await?.map_err(invalid_grant)?;
     call.is_about(Some(person.uid.as_str()), Some(client.app_id.as_str()));
+    // Whose session is over learns nothing of what they agreed to.
+    if consent::is_needed(&requested, client) && !people::is_alive(call, &person).await? {
+        return Err(invalid_grant("revoked"));
+    }
     let subject = SubjectId::user(&person.uid, client.app_id.as_str());
     let generation = call.enter(&subject, LimitClass::TokenGeneration, None).await?;
     let generation = generation.ok_or_else(|| Failure::internal("a new session was ended"))?;
@@ -73,7 +77,7 @@ fn requested_scopes(list: Option<&str>, client: &ClientRow) -> Result<ScopeSet, 
         return Ok(client.scopes.iter().filter(|scope| scope.is_automatic()).collect());
     };
     let scopes = ScopeSet::parse(list).map_err(|error| Failure::oauth("invalid_scope", 400, error.to_string()))?;
-    let unregistered = scopes.iter().find(|scope| !client.scopes.contains(*scope));
+    let unregistered = scopes.iter().find(|scope| !client.may_ask_for(*scope));
     match unregistered {
         None => Ok(scopes),
         Some(scope) => Err(Failure::oauth("invalid_scope", 400, format!("the app has not registered the scope `{scope}`"))),
@@ -86,7 +90,7 @@ async fn check_scopes<P: Platform>(
     client: &ClientRow,
     person: &Person,
 ) -> Result<(), Failure> {
-    if person.level == AuthLevel::Openid && !requested.iter().all(Scope::is_open_to_weak_sessions) {
+    if person.names.level == AuthLevel::Openid && !requested.iter().all(Scope::is_open_to_weak_sessions) {
         let message = "sign in with a Matrix access token for these scopes";
         return Err(Failure::oauth("insufficient_user_authentication", 403, message));
     }

@@ -8,7 +8,7 @@ use tmcp_http::subject::{self, SubjectId};
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{Platform, Random, Sql, Statement, stmt};
 use tmcp_protocol::routes::INTERNAL_END_BROWSERS;
-use tmcp_protocol::{AppId, Millis, Uid};
+use tmcp_protocol::{AppId, ClientId, Millis, Uid};
 
 /// A refresh token lives so long.
 pub const TOKEN_MS: i64 = 30 * 24 * 60 * 60 * 1000;
@@ -37,22 +37,34 @@ pub async fn end_access<P: Platform>(call: &Call<P>, family: &str, uid: &Uid, ap
     Ok(subject::end_session(&call.platform, &id, family, until(call)).await?)
 }
 
-/// Ends a platform session: every family and browser session that came from it, and its own tokens.
+/// Refuses one client token from now on.
+pub async fn end_token<P: Platform>(call: &Call<P>, client: &ClientId, jti: &str) -> Result<(), Failure> {
+    Ok(subject::end_session(&call.platform, &SubjectId::client(client), jti, until(call)).await?)
+}
+
+/// Ends a platform session: every family and browser session that came from it, and its own tokens. The note that it is being ended
+/// comes first, so that maintenance can finish it: a session whose token is refused cannot ask again.
 pub async fn end_platform_session<P: Platform>(
     call: &Call<P>,
     uid: &Uid,
     session: &str,
     audit: Statement,
 ) -> Result<(), Failure> {
+    let note = stmt!(sql::BEGIN_ENDING, session, uid.as_str(), call.now());
+    call.platform.sql().batch(vec![note, audit]).await?;
+    finish_ending(call, uid, session).await
+}
+
+/// What is left to do once the note is there; can be repeated.
+pub async fn finish_ending<P: Platform>(call: &Call<P>, uid: &Uid, session: &str) -> Result<(), Failure> {
     end_families(call, stmt!(sql::END_SESSION_FAMILIES, session, call.now())).await?;
     end_browsers(call, session).await?;
-    // The session itself comes second: until then the call can be repeated with its token, whatever dies on the way.
     let id = SubjectId::user(uid, subject::PLATFORM);
     subject::end_session(&call.platform, &id, session, until(call)).await?;
     // An exchange that was on its way stored its family first and asks for the session after: either it was refused, or it is here.
     end_families(call, stmt!(sql::END_LATE_FAMILIES, session, call.now())).await?;
     end_browsers(call, session).await?;
-    call.platform.sql().query(audit).await?;
+    call.platform.sql().query(stmt!(sql::FINISH_ENDING, session)).await?;
     Ok(())
 }
 
@@ -61,7 +73,8 @@ async fn end_browsers<P: Platform>(call: &Call<P>, session: &str) -> Result<(), 
     Ok(())
 }
 
-async fn end_families<P: Platform>(call: &Call<P>, statement: Statement) -> Result<(), Failure> {
+/// Runs a statement that ends families and names them, and refuses their access tokens.
+pub async fn end_families<P: Platform>(call: &Call<P>, statement: Statement) -> Result<(), Failure> {
     for row in call.platform.sql().query(statement).await? {
         let row: sql::EndedRow = row.decode()?;
         end_access(call, &row.id, &row.uid, &row.app_id).await?;

@@ -8,6 +8,7 @@ use tmcp_http::cors::Reader;
 use tmcp_http::subject::{self, SubjectId};
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_protocol::ClientId;
 use tmcp_protocol::limits::LimitClass;
 
 /// The handler.
@@ -18,26 +19,47 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let subject = SubjectId::client(&client.client_id);
     call.draw(&subject, LimitClass::TokenValidation).await?;
     let token = form.require("token")?;
-    let answer =
-        if token.starts_with("rt_") { refresh_token(&call, &client, token).await? } else { tep(&call, &client, token).await? };
+    let answer = match token.starts_with("rt_") {
+        true => refresh_token(&call, &client, token).await?,
+        false => access_token(&call, &client, token).await?,
+    };
     Reply::json(&answer.unwrap_or_else(|| json!({"active": false})))
 }
 
-async fn tep<P: Platform>(call: &Call<P>, client: &ClientRow, token: &str) -> Result<Option<Value>, Failure> {
+async fn access_token<P: Platform>(call: &Call<P>, client: &ClientRow, token: &str) -> Result<Option<Value>, Failure> {
     let Ok(verified) = caller::verify(&call.platform, &call.settings, token).await? else { return Ok(None) };
-    let Caller::Tep(claims) = &verified.caller else { return Ok(None) };
-    if claims.aud != client.app_id {
+    let (aud, mut told) = match &verified.caller {
+        Caller::Tep(claims) => {
+            let person = json!({"scope": claims.scope, "sub": claims.sub, "wallet_id": claims.wallet_id});
+            (&claims.aud, described(person, &claims.client_id, &claims.token_type, &claims.iss, &claims.jti))
+        }
+        Caller::Client(claims) => {
+            let nobody = json!({"scope": "", "sub": claims.sub});
+            (&claims.aud, described(nobody, &claims.client_id, &claims.token_type, &claims.iss, &claims.jti))
+        }
+        _ => return Ok(None),
+    };
+    if *aud != client.app_id {
         return Ok(None);
     }
     let Some((subject, held)) = verified.caller.subject() else { return Ok(None) };
     if !subject::holds(&call.platform, &subject, held).await? {
         return Ok(None);
     }
-    Ok(Some(json!({
-        "active": true, "scope": claims.scope, "client_id": claims.client_id, "token_type": claims.token_type,
-        "exp": verified.until.seconds(), "sub": claims.sub, "aud": claims.aud, "iss": claims.iss, "jti": claims.jti,
-        "wallet_id": claims.wallet_id,
-    })))
+    if let Some(told) = told.as_object_mut() {
+        told.insert("exp".to_owned(), json!(verified.until.seconds()));
+        told.insert("aud".to_owned(), json!(aud));
+    }
+    Ok(Some(told))
+}
+
+fn described(mut whom: Value, client_id: &ClientId, token_type: &str, iss: &str, jti: &str) -> Value {
+    if let Some(whom) = whom.as_object_mut() {
+        let all = [("client_id", client_id.as_str()), ("token_type", token_type), ("iss", iss), ("jti", jti)];
+        whom.extend(all.map(|(name, value)| (name.to_owned(), json!(value))));
+        whom.insert("active".to_owned(), json!(true));
+    }
+    whom
 }
 
 async fn refresh_token<P: Platform>(call: &Call<P>, client: &ClientRow, token: &str) -> Result<Option<Value>, Failure> {

@@ -4,7 +4,9 @@
 //! Invariants: a code and a refresh token are used once, and only one of many parallel uses succeeds; whoever ends a session ends its family
 //! in SQL before its tokens at the subject, so that nothing issued in between survives.
 
+mod apps;
 mod client;
+mod client_credentials;
 mod client_info;
 mod clients;
 mod code;
@@ -51,6 +53,7 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::METADATA, metadata::handle)
         .at(&routes::INTERNAL_CLIENT, client_info::handle)
         .at(&routes::INTERNAL_CODE, issue_code::handle)
+        .at(&routes::INTERNAL_APPS, apps::handle)
         .at(&routes::INTERNAL_END_APP, end_app::handle)
         .at(&routes::INTERNAL_CLIENTS, clients::handle)
         .at(&routes::INTERNAL_ORIGINS, origins::handle)

@@ -1,6 +1,7 @@
 //! POST /internal/maintain/auth: periodic work. Subjects that are due (on Spin; alarms do it on Workers), families that are over.
 
-use crate::sql;
+use crate::family;
+use crate::sql::{self, EndingRow};
 use tmcp_http::subject::Subject;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Entities, Platform, Sql, stmt};
@@ -8,11 +9,18 @@ use tmcp_ports::{Entities, Platform, Sql, stmt};
 /// Ended families are remembered for a day, so that a late reuse is still told apart from an unknown token in the log.
 const REMEMBER_MS: i64 = 24 * 60 * 60 * 1000;
 
+/// What a request has not finished by then, nobody will.
+const LATE_MS: i64 = 60_000;
+
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let subjects = call.platform.entities().maintain::<Subject>(100).await?;
+    let open: Vec<EndingRow> = call.platform.sql().rows(stmt!(sql::OPEN_ENDINGS, call.now().plus(-LATE_MS))).await?;
+    for ending in &open {
+        family::finish_ending(&call, &ending.uid, &ending.session).await?;
+    }
     let before = call.now().plus(-REMEMBER_MS);
     let forget = [sql::FORGET_TOKENS, sql::FORGET_FAMILIES, sql::FORGET_CODES];
     call.platform.sql().batch(forget.into_iter().map(|statement| stmt!(statement, before)).collect()).await?;
-    Reply::json(&serde_json::json!({ "subjects_woken": subjects }))
+    Reply::json(&serde_json::json!({ "subjects_woken": subjects, "endings_finished": open.len() }))
 }

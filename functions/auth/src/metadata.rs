@@ -27,6 +27,7 @@ mod tests {
             ("token_endpoint", &routes::TOKEN),
             ("revocation_endpoint", &routes::REVOKE),
             ("introspection_endpoint", &routes::INTROSPECT),
+            ("userinfo_endpoint", &routes::USERINFO),
             ("jwks_uri", &routes::JWKS),
         ] {
             assert_eq!(document[name], format!("${}", route.path), "{name}");

@@ -1,5 +1,6 @@
 //! Issuing tokens: claims, encoding, signature.
 
+use crate::sql::ClientRow;
 use std::sync::Arc;
 use tmcp_http::people::Names;
 use tmcp_http::settings::{InvalidSetting, remembered, require};
@@ -7,7 +8,7 @@ use tmcp_http::{Call, Failure};
 use tmcp_ports::{Config, Platform, Random, Signer};
 use tmcp_protocol::ids::ulid;
 use tmcp_protocol::jwk::{KeySet, PrivateJwk};
-use tmcp_protocol::token::{AuthLevel, Kind, PlatformClaims, TepClaims, TokenKind, Unsigned};
+use tmcp_protocol::token::{AuthLevel, ClientClaims, Kind, PlatformClaims, TepClaims, TokenKind, Unsigned};
 use tmcp_protocol::{AppId, ClientId, MatrixUserId, ScopeSet, Uid};
 
 /// Seconds that an access token lives, unless configured otherwise; no longer than a day, since subjects forget after 25 hours.
@@ -81,6 +82,21 @@ pub async fn platform_token<P: Platform>(call: &Call<P>, who: SignedIn) -> Resul
     sign(call, &claims).await
 }
 
+/// A client token.
+pub async fn client_token<P: Platform>(call: &Call<P>, client: &ClientRow, generation: i64) -> Result<String, Failure> {
+    let claims = ClientClaims {
+        iss: call.settings.issuer.clone(),
+        sub: client.client_id.clone(),
+        aud: client.app_id.clone(),
+        client_id: client.client_id.clone(),
+        azp: client.app_id.clone(),
+        jti: jti(call),
+        token_type: TokenKind::Client.token_type().to_owned(),
+        generation,
+    };
+    sign(call, &claims).await
+}
+
 /// What a TEP says beside the usual.
 pub struct Granted<'a> {
     /// The person.
@@ -118,6 +134,7 @@ pub async fn tep<P: Platform>(call: &Call<P>, granted: Granted<'_>) -> Result<St
         session_id: granted.session_id.to_owned(),
         uid: granted.uid.clone(),
         generation: granted.generation,
+        level: granted.subject.level,
         delegated_from: granted.delegated.then(|| "matrix_session".to_owned()),
         miniapp_context: granted.miniapp_context,
     };

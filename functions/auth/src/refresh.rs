@@ -46,7 +46,7 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
         return Err(invalid_grant("another client's, or one that was moved to another app"));
     }
     // What the operator has taken from the app since is not granted again.
-    let granted = row.scope.iter().filter(|scope| client.scopes.contains(*scope)).collect();
+    let granted = row.scope.iter().filter(|scope| client.may_ask_for(*scope)).collect();
     let scope = narrowed(form.get("scope"), &granted)?;
     let subject = SubjectId::user(&row.uid, row.app_id.as_str());
     // The generation is read before the token is used up: a revocation in between ends the family first, and then either the

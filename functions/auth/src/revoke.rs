@@ -16,26 +16,24 @@ use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::{AppId, ClientId, Uid};
 
-struct Session {
-    family: String,
-    uid: Uid,
-    app: AppId,
-    client_id: ClientId,
+/// What a token stands for.
+enum Given {
+    Session { family: String, uid: Uid, app: AppId },
+    Client { jti: String },
 }
 
-/// The session behind a token of either kind.
-async fn session_of<P: Platform>(call: &Call<P>, token: &str) -> Result<Option<Session>, Failure> {
+/// Whose token of either kind it is, and what it stands for.
+async fn given<P: Platform>(call: &Call<P>, token: &str) -> Result<Option<(ClientId, Given)>, Failure> {
     if token.starts_with("rt_") {
         let row: Option<TokenRow> = call.platform.sql().first(stmt!(sql::FIND_TOKEN, sha256_hex(token))).await?;
-        return Ok(row.map(|row| Session { family: row.family, uid: row.uid, app: row.app_id, client_id: row.client_id }));
+        return Ok(row.map(|row| (row.client_id, Given::Session { family: row.family, uid: row.uid, app: row.app_id })));
     }
-    Ok(match caller::verify(&call.platform, &call.settings, token).await? {
-        Ok(caller::Verified { caller: Caller::Tep(claims), .. }) => Some(Session {
-            family: claims.session_id.clone(),
-            uid: claims.uid.clone(),
-            app: claims.aud.clone(),
-            client_id: claims.client_id.clone(),
-        }),
+    Ok(match caller::verify(&call.platform, &call.settings, token).await?.map(|verified| verified.caller) {
+        Ok(Caller::Tep(claims)) => {
+            let (family, uid, app) = (claims.session_id.clone(), claims.uid.clone(), claims.aud.clone());
+            Some((claims.client_id.clone(), Given::Session { family, uid, app }))
+        }
+        Ok(Caller::Client(claims)) => Some((claims.client_id.clone(), Given::Client { jti: claims.jti.clone() })),
         _ => None,
     })
 }
@@ -46,18 +44,23 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let client = client::authenticate(&call, &form).await?;
     call.answer_is_for(Reader::Client(client.client_id.to_string()));
     let token = form.require("token")?;
-    let Some(session) = session_of(&call, token).await? else { return Reply::json(&serde_json::json!({})) };
-    if session.client_id != client.client_id {
+    let Some((owner, given)) = given(&call, token).await? else { return Reply::json(&serde_json::json!({})) };
+    if owner != client.client_id {
         return Err(Failure::oauth("unauthorized_client", 400, "the token was issued to another client"));
     }
-    call.is_about(Some(session.uid.as_str()), Some(session.app.as_str()));
-    let audit = call.audit(Entry {
-        action: "token.revoke",
-        outcome: "ok",
-        actor: Some(session.uid.as_str()),
-        target: Some(session.app.as_str()),
-        ..Entry::default()
-    });
-    family::end(&call, &session.family, &session.uid, &session.app, audit).await?;
+    let audit = |actor: &str, target: &str| {
+        let (actor, target) = (Some(actor), Some(target));
+        call.audit(Entry { action: "token.revoke", outcome: "ok", actor, target, ..Entry::default() })
+    };
+    match given {
+        Given::Session { family, uid, app } => {
+            call.is_about(Some(uid.as_str()), Some(app.as_str()));
+            family::end(&call, &family, &uid, &app, audit(uid.as_str(), app.as_str())).await?;
+        }
+        Given::Client { jti } => {
+            call.platform.sql().query(audit(owner.as_str(), client.app_id.as_str())).await?;
+            family::end_token(&call, &owner, &jti).await?;
+        }
+    }
     Reply::json(&serde_json::json!({}))
 }

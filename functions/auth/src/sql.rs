@@ -73,8 +73,22 @@ pub const END_LATE_FAMILIES: &str = "UPDATE refresh_families SET ended_at = ?2 W
     RETURNING id, uid, app_id";
 
 /// Ends all families of a person in an app.
-pub const END_APP_FAMILIES: &str =
-    "UPDATE refresh_families SET ended_at = ?3 WHERE uid = ?1 AND app_id = ?2 AND ended_at IS NULL";
+pub const END_APP_FAMILIES: &str = "UPDATE refresh_families SET ended_at = ?3 WHERE uid = ?1 AND app_id = ?2 AND ended_at IS NULL \
+    RETURNING id, uid, app_id";
+/// Codes of a person for an app that nobody has used yet.
+pub const DROP_CODES: &str = "DELETE FROM authorization_codes WHERE uid = ?1 AND app_id = ?2 AND used_at IS NULL";
+/// The apps that hold sessions of a person.
+pub const APPS: &str = "SELECT f.app_id, MAX(c.name) AS name, MIN(f.created_at) AS since FROM refresh_families f \
+    LEFT JOIN clients c ON c.client_id = f.client_id WHERE f.uid = +?1 AND f.ended_at IS NULL AND f.ends_at > ?2 \
+    GROUP BY f.app_id LIMIT 200";
+
+/// Notes that a platform session is being ended.
+pub const BEGIN_ENDING: &str =
+    "INSERT INTO session_endings (session, uid, created_at) VALUES (?1, ?2, ?3) ON CONFLICT (session) DO NOTHING";
+/// It is ended.
+pub const FINISH_ENDING: &str = "DELETE FROM session_endings WHERE session = ?1";
+/// Those that nobody finished for a while.
+pub const OPEN_ENDINGS: &str = "SELECT session, uid FROM session_endings WHERE created_at <= ?1 LIMIT 100";
 
 /// Tokens of families that are over for a day.
 pub const FORGET_TOKENS: &str = "DELETE FROM refresh_tokens WHERE family IN (SELECT id FROM refresh_families \
@@ -164,6 +178,15 @@ pub struct TokenRow {
     pub ended_at: Option<Millis>,
     /// When the successor was used.
     pub successor_used_at: Option<Millis>,
+}
+
+/// An unfinished ending as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct EndingRow {
+    /// The platform session.
+    pub session: String,
+    /// Whose it is.
+    pub uid: Uid,
 }
 
 /// An ended family as a row.

@@ -357,3 +357,34 @@ async fn no_token_or_secret_is_ever_logged() {
         assert!(secrets.iter().all(|secret| !line.contains(secret)), "{line}");
     }
 }
+
+#[tokio::test]
+async fn a_backend_gets_a_token_that_stands_for_nobody() {
+    let world = World::new(WIDE).await;
+    let form = format!("grant_type=client_credentials&client_id=ma_a_backend&client_secret={SECRET}");
+    let issued = world.client.form("/oauth2/token", &form).await;
+    assert_eq!((issued.status, &issued.body["scope"], issued.body.get("refresh_token")), (200, &json!(""), None), "{issued:?}");
+    let token = text(&issued, "access_token");
+    let told = world.introspect("ma_a_backend", &token).await;
+    assert_eq!(
+        (&told["active"], &told["sub"], &told["token_type"]),
+        (&json!(true), &json!("ma_a_backend"), &json!("tep_client_token"))
+    );
+    assert!(told.get("wallet_id").is_none());
+    assert_eq!(world.introspect("ma_b_backend", &token).await, json!({"active": false}));
+    // No route of a person's takes it, and it is nobody's subject token.
+    assert_eq!(world.client.json("POST", "/api/v1/auth/logout", &token, Json::Null).await.status, 403);
+    assert_eq!(world.exchange(&token, "").await.code(), "invalid_grant");
+    for (more, status, code) in [("&scope=storage:read", 400, "invalid_scope"), ("x", 401, "invalid_client")] {
+        let answer = world.client.form("/oauth2/token", &format!("{form}{more}")).await;
+        assert_eq!((answer.status, answer.code()), (status, code), "{answer:?}");
+    }
+    let public = world.client.form("/oauth2/token", "grant_type=client_credentials&client_id=ma_a").await;
+    assert_eq!((public.status, public.code()), (400, "unauthorized_client"));
+    let foreign = format!("client_id=ma_b_backend&client_secret={SECRET}&token={token}");
+    assert_eq!(world.client.form("/oauth2/revoke", &foreign).await.code(), "unauthorized_client");
+    let other = text(&world.client.form("/oauth2/token", &form).await, "access_token");
+    let own = format!("client_id=ma_a_backend&client_secret={SECRET}&token={token}");
+    assert_eq!(world.client.form("/oauth2/revoke", &own).await.status, 200);
+    assert!(!world.is_active(&token).await && world.is_active(&other).await);
+}

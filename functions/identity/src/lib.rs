@@ -9,6 +9,7 @@ mod matrix;
 mod sql;
 mod status;
 mod user;
+mod userinfo;
 mod verify;
 
 #[cfg(target_os = "wasi")]
@@ -23,6 +24,7 @@ use tmcp_protocol::routes::{self, Function};
 /// The routes of this function.
 pub fn routes<P: Platform>() -> Group<P> {
     Group::new(Function::Identity)
+        .at(&routes::USERINFO, userinfo::handle)
         .at(&routes::INTERNAL_VERIFY, verify::handle)
         .at(&routes::INTERNAL_STATUS_IDENTITY, status::handle)
         .at(&routes::INTERNAL_MAINTAIN_IDENTITY, maintain::handle)

@@ -28,6 +28,21 @@ pub const SEE_OPENID: &str =
 /// Hashes of tokens that have expired at their homeserver.
 pub const FORGET_OPENID: &str = "DELETE FROM openid_seen WHERE expires_at <= ?1";
 
+/// What is known of a person.
+pub const PROFILE: &str = "SELECT p.display_name, p.avatar_url, p.updated_at FROM profiles p JOIN users u ON u.uid = p.uid \
+    WHERE p.uid = +?1";
+
+/// A profile as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ProfileRow {
+    /// What they call themselves.
+    pub display_name: Option<String>,
+    /// A Matrix address.
+    pub avatar_url: Option<String>,
+    /// When we learnt it.
+    pub updated_at: Millis,
+}
+
 /// A user as a row.
 #[derive(Debug, Clone, Deserialize)]
 pub struct UserRow {

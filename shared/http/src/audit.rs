@@ -3,7 +3,7 @@
 //! Rows are inserted in the batch of the change they tell of. Persons appear by internal id; tokens and secrets never do.
 
 use serde_json::Value as Json;
-use tmcp_ports::{Clock, Platform, Random, Statement, stmt};
+use tmcp_ports::{Clock, Platform, Random, Statement, Value, stmt};
 use tmcp_protocol::ids::ulid;
 
 const INSERT: &str = "INSERT INTO audit (id, at, action, outcome, actor, target, address, request_id, detail) \
@@ -26,6 +26,27 @@ pub struct Entry<'a> {
     pub request_id: Option<&'a str>,
     /// Anything else, without secrets.
     pub detail: Option<Json>,
+}
+
+/// The text of a statement that writes an entry only where a condition holds: for a change that may find nothing to do. The condition's
+/// parameters begin with `?10`.
+#[macro_export]
+macro_rules! audit_where {
+    ($condition:literal) => {
+        concat!(
+            "INSERT INTO audit (id, at, action, outcome, actor, target, address, request_id, detail) ",
+            "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE ",
+            $condition
+        )
+    };
+}
+
+/// [`statement`] with a text of [`audit_where`] and the parameters of its condition.
+pub fn statement_where(platform: &impl Platform, sql: &'static str, entry: Entry<'_>, condition: [&str; 2]) -> Statement {
+    let mut statement = statement(platform, entry);
+    statement.sql = sql;
+    statement.args.extend(condition.map(Value::from));
+    statement
 }
 
 /// The statement that writes an entry, for the batch of the change.

@@ -165,8 +165,17 @@ impl<P: Platform> Call<P> {
 
     /// An audit row of this request.
     pub fn audit(&self, entry: audit::Entry<'_>) -> Statement {
+        audit::statement(&self.platform, self.audited(entry))
+    }
+
+    /// An audit row of this request, where a condition holds: see [`crate::audit_where`].
+    pub fn audit_where(&self, sql: &'static str, entry: audit::Entry<'_>, condition: [&str; 2]) -> Statement {
+        audit::statement_where(&self.platform, sql, self.audited(entry), condition)
+    }
+
+    fn audited<'a>(&'a self, entry: audit::Entry<'a>) -> audit::Entry<'a> {
         let address = entry.address.clone().or_else(|| Some(self.address.truncated()));
-        audit::statement(&self.platform, audit::Entry { address, request_id: Some(&self.request_id), ..entry })
+        audit::Entry { address, request_id: Some(&self.request_id), ..entry }
     }
 }
 

@@ -8,7 +8,7 @@ use http::{HeaderMap, header};
 use std::sync::Arc;
 use tmcp_ports::{Clock, Memo, Platform, Signer};
 use tmcp_protocol::Millis;
-use tmcp_protocol::token::{Kind, PlatformClaims, TepClaims, TokenError, TokenKind, Unverified};
+use tmcp_protocol::token::{ClientClaims, Kind, PlatformClaims, TepClaims, TokenError, TokenKind, Unverified};
 
 /// How long a verified signature is remembered, at most; a token's own end comes first.
 const REMEMBER_MS: i64 = 5 * 60 * 1000;
@@ -22,6 +22,8 @@ pub enum Caller {
     Platform(Arc<PlatformClaims>),
     /// A person in a mini-app.
     Tep(Arc<TepClaims>),
+    /// An app's backend, acting for nobody.
+    Client(Arc<ClientClaims>),
     /// The operator.
     Operator,
     /// Another function.
@@ -40,6 +42,9 @@ impl Caller {
                 SubjectId::user(&claims.uid, claims.aud.as_str()),
                 Held { generation: claims.generation, session: claims.session_id.clone() },
             )),
+            Caller::Client(claims) => {
+                Some((SubjectId::client(&claims.client_id), Held { generation: claims.generation, session: claims.jti.clone() }))
+            }
             _ => None,
         }
     }
@@ -49,6 +54,7 @@ impl Caller {
         match self {
             Caller::Platform(claims) => (Some(claims.sub.to_string()), Some(PLATFORM.to_owned())),
             Caller::Tep(claims) => (Some(claims.uid.to_string()), Some(claims.aud.to_string())),
+            Caller::Client(claims) => (None, Some(claims.aud.to_string())),
             _ => (None, None),
         }
     }
@@ -95,6 +101,7 @@ async fn check<P: Platform>(
     Ok(match token.kind() {
         TokenKind::Platform => claims(&token, &settings.issuer, now, Caller::Platform),
         TokenKind::Tep => claims(&token, &settings.issuer, now, Caller::Tep),
+        TokenKind::Client => claims(&token, &settings.issuer, now, Caller::Client),
     })
 }
 

@@ -19,6 +19,9 @@ pub struct Names {
     pub sub: MatrixUserId,
     /// The wallet.
     pub wallet_id: String,
+    /// How strong the sign-in was.
+    #[serde(default, skip_serializing_if = "AuthLevel::is_full")]
+    pub level: AuthLevel,
 }
 
 /// A person, as their token proves them.
@@ -26,10 +29,8 @@ pub struct Names {
 pub struct Person {
     /// Internal id.
     pub uid: Uid,
-    /// Their names in tokens.
+    /// What their tokens say.
     pub names: Names,
-    /// How strong the sign-in was.
-    pub level: AuthLevel,
     /// The platform session, where it was a platform token.
     pub session: Option<Held>,
 }
@@ -79,8 +80,7 @@ pub async fn of_token<P: Platform>(
         Ok(verified) => Ok(match verified.caller {
             Caller::Platform(claims) => Ok(Person {
                 uid: claims.sub.clone(),
-                names: Names { sub: claims.matrix_user_id.clone(), wallet_id: claims.wallet_id.clone() },
-                level: claims.level,
+                names: Names { sub: claims.matrix_user_id.clone(), wallet_id: claims.wallet_id.clone(), level: claims.level },
                 session: Some(Held { generation: claims.generation, session: claims.session_id.clone() }),
             }),
             _ => Err("an app's token, not the person's".to_owned()),
@@ -95,8 +95,7 @@ pub async fn of_token<P: Platform>(
             let Some(verified) = verify(call, credentials).await? else { return Ok(Err("refused by identity".to_owned())) };
             Ok(Ok(Person {
                 uid: verified.uid,
-                names: Names { sub: verified.matrix_user_id, wallet_id: verified.wallet_id },
-                level: verified.level,
+                names: Names { sub: verified.matrix_user_id, wallet_id: verified.wallet_id, level: verified.level },
                 session: None,
             }))
         }

@@ -98,11 +98,13 @@ async fn holder<P: Platform>(
         notes.names = caller.names();
         notes.reader = match &caller {
             Caller::Tep(claims) => Reader::Client(claims.client_id.to_string()),
+            Caller::Client(claims) => Reader::Client(claims.client_id.to_string()),
             _ => Reader::Host,
         };
     });
     let kind = match &caller {
         Caller::Tep(_) => TokenKind::Tep,
+        Caller::Client(_) => TokenKind::Client,
         _ => TokenKind::Platform,
     };
     if !kinds.contains(&kind) {

@@ -15,6 +15,8 @@ const MAX_ADDRESS: usize = 2000;
 pub enum Grant {
     /// RFC 6749 section 4.1.
     AuthorizationCode,
+    /// RFC 6749 section 4.4.
+    ClientCredentials,
     /// RFC 6749 section 6.
     RefreshToken,
     /// RFC 8693.
@@ -23,12 +25,14 @@ pub enum Grant {
 
 impl Grant {
     /// Every grant there is.
-    pub const ALL: &'static [Grant] = &[Grant::AuthorizationCode, Grant::RefreshToken, Grant::TokenExchange];
+    pub const ALL: &'static [Grant] =
+        &[Grant::AuthorizationCode, Grant::ClientCredentials, Grant::RefreshToken, Grant::TokenExchange];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Grant::AuthorizationCode => "authorization_code",
+            Grant::ClientCredentials => "client_credentials",
             Grant::RefreshToken => "refresh_token",
             Grant::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
@@ -104,17 +108,16 @@ pub struct Record {
     pub official: bool,
 }
 
-/// Scheme https, or http on this machine.
+/// Scheme https, or http on this machine, and a host name without the letters that only a lenient parser takes.
 fn is_safe(url: &Url) -> bool {
-    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    url.scheme() == "https" || (url.scheme() == "http" && local)
+    let Some(host) = url.host_str() else { return false };
+    let plain = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b));
+    let local = ["127.0.0.1", "localhost", "[::1]"].contains(&host);
+    plain && (url.scheme() == "https" || (url.scheme() == "http" && local))
 }
 
 fn is_origin(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| {
-        let plain = url.host_str().is_some_and(|host| host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b)));
-        plain && url.origin().ascii_serialization() == text && is_safe(&url)
-    })
+    Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text && is_safe(&url))
 }
 
 /// Without fragment and credentials, and as the URL standard writes it, so that it can be compared as it stands (RFC 6749 section
@@ -128,14 +131,18 @@ fn is_address(text: &str) -> bool {
 }
 
 /// The grants that a client may use: those that it names, else all that it can.
-fn grants(named: Option<Vec<String>>, redirect_uris: &[String]) -> Result<Vec<&'static str>, String> {
-    let can = |grant: Grant| grant != Grant::AuthorizationCode || !redirect_uris.is_empty();
+fn grants(named: Option<Vec<String>>, redirect_uris: &[String], kind: Kind) -> Result<Vec<&'static str>, String> {
+    let can = |grant: Grant| match grant {
+        Grant::AuthorizationCode => !redirect_uris.is_empty(),
+        Grant::ClientCredentials => kind == Kind::Confidential,
+        Grant::RefreshToken | Grant::TokenExchange => true,
+    };
     let Some(named) = named else {
         return Ok(Grant::ALL.iter().copied().filter(|grant| can(*grant)).map(Grant::as_str).collect());
     };
     let one = |name: String| match Grant::parse(&name) {
         Some(grant) if can(grant) => Ok(grant.as_str()),
-        Some(_) => Err("the authorization_code grant needs redirect_uris".to_owned()),
+        Some(_) => Err(format!("`{name}` is not for this client: codes need redirect_uris, credentials a confidential client")),
         None => Err(format!("there is no grant `{}`", name.chars().take(64).collect::<String>())),
     };
     named.into_iter().map(one).collect()
@@ -149,6 +156,9 @@ impl Registration {
             return Err(format!("name and developer must have 1 to {MAX_NAME} bytes"));
         }
         let scopes = ScopeSet::parse(&self.scopes.join(" ")).map_err(|error| error.to_string())?;
+        if let Some(scope) = scopes.iter().find(|scope| scope.is_official_only() && !self.official) {
+            return Err(format!("the scope `{scope}` is for official apps"));
+        }
         if !self.origins.iter().all(|origin| is_origin(origin)) {
             return Err("an origin must be https (http on this machine), without a path: https://app.example.org".to_owned());
         }
@@ -159,7 +169,7 @@ impl Registration {
         if self.icon_url.as_deref().is_some_and(|icon| !is_address(icon)) {
             return Err("icon_url must be an address of https".to_owned());
         }
-        let grants = grants(self.grants, &self.redirect_uris)?;
+        let grants = grants(self.grants, &self.redirect_uris, self.kind)?;
         let (secret, made) = match (self.kind, self.client_secret) {
             (Kind::Public, None) => (None, None),
             (Kind::Public, Some(_)) => return Err("a public client has no client_secret".to_owned()),
@@ -224,8 +234,9 @@ mod tests {
     #[test]
     fn without_a_list_a_client_may_use_every_grant_that_it_can() {
         let names = |body: Value| record(body).unwrap().0.grants;
-        assert_eq!(names(good()), ["refresh_token", Grant::TokenExchange.as_str()]);
+        assert_eq!(names(good()), ["client_credentials", "refresh_token", Grant::TokenExchange.as_str()]);
         let mut web = good();
+        web["kind"] = json!("public");
         web["redirect_uris"] = json!(["https://app.example/back?x=1", "http://127.0.0.1:9/back"]);
         assert_eq!(names(web.clone()).len(), 3);
         web["grants"] = json!(["authorization_code"]);
@@ -240,6 +251,7 @@ mod tests {
             ("name", json!("")),
             ("name", json!("n".repeat(101))),
             ("scopes", json!(["root"])),
+            ("scopes", json!(["wallet:admin"])),
             ("client_secret", json!("short")),
             ("origins", json!(["http://app.example"])),
             ("origins", json!(["https://app.example/path"])),
@@ -254,6 +266,7 @@ mod tests {
             ("redirect_uris", json!(["https://app.example/a/../back"])),
             ("redirect_uris", json!(["javascript:alert(1)"])),
             ("redirect_uris", json!(["/back"])),
+            ("redirect_uris", json!(["https://app;script-src.example/back"])),
             ("redirect_uris", json!([""])),
             ("developer", json!("")),
             ("icon_url", json!("http://app.example/icon.png")),

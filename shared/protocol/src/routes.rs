@@ -183,6 +183,8 @@ routes! {
 
     METADATA: Get "/.well-known/oauth-authorization-server", Auth, Access::Public, [], Address, Body::None, Tmcp, "What a client library needs to know of the authorization server";
 
+    USERINFO: Get "/oauth2/userinfo", Identity, TEP, [UserRead UserReadExtended UserReadContacts], Account, Body::None, Tmcp, "What a mini-app may know of the person";
+
     AUTHORIZE: Get "/oauth2/authorize", Account, Access::Public, [], Address, Body::None, Page, "Ask a person to let an app in (authorization code with PKCE)";
     CONSENT_SHOW: Get "/oauth2/consent", Account, Access::Public, [], Consent, Body::None, Tmcp, "What an app asks for, for the person who is asked";
     CONSENT: Post "/oauth2/consent", Account, Access::Public, [], Consent, Body::JsonOrForm(SMALL), Tmcp, "Agree to what an app asks for, or refuse it";
@@ -217,6 +219,7 @@ routes! {
     INTERNAL_CLIENTS: Post "/internal/clients", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Register or change an OAuth client";
     INTERNAL_CLIENT: Post "/internal/client", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "What a client registered";
     INTERNAL_CODE: Post "/internal/code", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Issue an authorization code";
+    INTERNAL_APPS: Post "/internal/apps", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "The apps that hold sessions of a person";
     INTERNAL_END_APP: Post "/internal/end-app", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "End every session of a person in an app";
     INTERNAL_CONSENTS: Post "/internal/consents", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Which scopes a person has agreed to, and a question about the rest";
     INTERNAL_END_BROWSERS: Post "/internal/end-browsers", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "End the browser sessions that came from a platform session";

@@ -22,6 +22,8 @@ pub enum TokenKind {
     Platform,
     /// One person in one mini-app.
     Tep,
+    /// An app's backend, acting for nobody.
+    Client,
 }
 
 impl TokenKind {
@@ -30,6 +32,7 @@ impl TokenKind {
         match self {
             TokenKind::Platform => "platform+jwt",
             TokenKind::Tep => "JWT",
+            TokenKind::Client => "client+jwt",
         }
     }
 
@@ -38,6 +41,7 @@ impl TokenKind {
         match self {
             TokenKind::Platform => "platform_access_token",
             TokenKind::Tep => "tep_access_token",
+            TokenKind::Client => "tep_client_token",
         }
     }
 
@@ -45,19 +49,28 @@ impl TokenKind {
     pub const fn prefix(self) -> &'static str {
         match self {
             TokenKind::Platform => "",
-            TokenKind::Tep => "tep.",
+            TokenKind::Tep | TokenKind::Client => "tep.",
         }
     }
 }
 
 /// How strongly the sign-in proved who is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthLevel {
     /// The homeserver's access token was shown.
+    #[default]
     Full,
     /// A Matrix OpenID token, which names no audience: low scopes only, no account changes.
     Openid,
+}
+
+impl AuthLevel {
+    /// Whether it is the full one, which is not said in tokens and rows of apps.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    pub fn is_full(&self) -> bool {
+        *self == AuthLevel::Full
+    }
 }
 
 /// Claims of a platform token.
@@ -118,12 +131,37 @@ pub struct TepClaims {
     /// Generation of the subject (user, app) at issue.
     #[serde(rename = "gen")]
     pub generation: i64,
+    /// How strong the sign-in was that it goes back to.
+    #[serde(default, skip_serializing_if = "AuthLevel::is_full")]
+    pub level: AuthLevel,
     /// `matrix_session`, when it came from a token exchange.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delegated_from: Option<String>,
     /// Where the app was launched, as the client told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub miniapp_context: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// Claims of a client token: nothing of a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientClaims {
+    /// The issuer: our public origin.
+    pub iss: String,
+    /// The client.
+    pub sub: ClientId,
+    /// The mini-app that it belongs to.
+    pub aud: AppId,
+    /// The client again.
+    pub client_id: ClientId,
+    /// The mini-app again.
+    pub azp: AppId,
+    /// Unique id.
+    pub jti: String,
+    /// [`TokenKind::token_type`].
+    pub token_type: String,
+    /// Generation of the subject (client) at issue.
+    #[serde(rename = "gen")]
+    pub generation: i64,
 }
 
 /// Claims that every kind has, for the generic checks.
@@ -145,6 +183,14 @@ impl Kind for TepClaims {
     const KIND: TokenKind = TokenKind::Tep;
     fn consistent(&self, issuer: &str) -> bool {
         self.iss == issuer && self.azp == self.aud && self.token_type == Self::KIND.token_type()
+    }
+}
+
+impl Kind for ClientClaims {
+    const KIND: TokenKind = TokenKind::Client;
+    fn consistent(&self, issuer: &str) -> bool {
+        let names = self.sub == self.client_id && self.azp == self.aud;
+        self.iss == issuer && names && self.token_type == Self::KIND.token_type()
     }
 }
 
@@ -247,9 +293,9 @@ pub struct Unverified<'a> {
 impl<'a> Unverified<'a> {
     /// Parses a token and checks its header: one of our kinds by prefix and `typ`, RS256 and nothing else, a `kid`.
     pub fn parse(text: &'a str) -> Result<Self, TokenError> {
-        let (prefix, jwt) = match text.strip_prefix(TokenKind::Tep.prefix()) {
-            Some(jwt) => (TokenKind::Tep, jwt),
-            None => (TokenKind::Platform, text),
+        let (kinds, jwt): (&[TokenKind], _) = match text.strip_prefix(TokenKind::Tep.prefix()) {
+            Some(jwt) => (&[TokenKind::Tep, TokenKind::Client], jwt),
+            None => (&[TokenKind::Platform], text),
         };
         if jwt.len() > 8192 {
             return Err(TokenError::Malformed);
@@ -258,12 +304,11 @@ impl<'a> Unverified<'a> {
         if token.algorithm() != "RS256" {
             return Err(TokenError::Algorithm);
         }
-        if token.header().token_type.as_deref() != Some(prefix.typ()) {
-            return Err(TokenError::Malformed);
-        }
+        let typ = token.header().token_type.as_deref();
+        let kind = kinds.iter().copied().find(|kind| typ == Some(kind.typ())).ok_or(TokenError::Malformed)?;
         let kid = token.header().key_id.clone().ok_or(TokenError::Key)?;
         let (input, _) = jwt.rsplit_once('.').ok_or(TokenError::Malformed)?;
-        Ok(Self { kind: prefix, input, kid, token })
+        Ok(Self { kind, input, kid, token })
     }
 
     /// The kind that it claims to be.
@@ -329,6 +374,7 @@ mod tests {
             session_id: "session_1".into(),
             uid: Uid::new(NOW, [1; 16]),
             generation: 0,
+            level: AuthLevel::Full,
             delegated_from: None,
             miniapp_context: None,
         }
@@ -391,6 +437,41 @@ mod tests {
         for text in ["", "tep.", "a.b", "a.b.c.d", "tep.!.!.!"] {
             assert!(Unverified::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_client_token_is_no_tep() {
+        let client = |id: &str| ClientId::parse(id).unwrap();
+        let app = AppId::parse("ma_demo").unwrap();
+        let claims = ClientClaims {
+            iss: ISSUER.into(),
+            sub: client("ma_demo_backend"),
+            aud: app.clone(),
+            client_id: client("ma_demo_backend"),
+            azp: app,
+            jti: "j".into(),
+            token_type: TokenKind::Client.token_type().into(),
+            generation: 0,
+        };
+        let wire = |claims: &ClientClaims| Unsigned::encode(claims, "k1", NOW, 3600).unwrap().finish(b"signature");
+        let text = wire(&claims);
+        let token = Unverified::parse(&text).unwrap();
+        assert_eq!(token.kind(), TokenKind::Client);
+        assert_eq!(token.check::<TepClaims>(ISSUER, NOW).unwrap_err(), TokenError::Malformed);
+        assert_eq!(token.check::<ClientClaims>(ISSUER, NOW).unwrap().0, claims);
+        let other = wire(&ClientClaims { sub: client("ma_other"), ..claims });
+        assert_eq!(Unverified::parse(&other).unwrap().check::<ClientClaims>(ISSUER, NOW).unwrap_err(), TokenError::Claims);
+        // A TEP's claims under a client token's header do not pass, nor the other way round.
+        let tep = wire_as(&tep(), TokenKind::Client);
+        assert!(Unverified::parse(&tep).unwrap().check::<ClientClaims>(ISSUER, NOW).is_err());
+    }
+
+    fn wire_as(claims: &TepClaims, kind: TokenKind) -> String {
+        use base64::Engine;
+        let text = wire(claims);
+        let body = text.split('.').nth(2).unwrap();
+        let header = format!(r#"{{"alg":"RS256","typ":"{}","kid":"k1"}}"#, kind.typ());
+        format!("tep.{}.{body}.c2ln", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(header))
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tmcp_protocol::client::Registration;
 use tmcp_protocol::jwk::KeySet;
 use tmcp_protocol::routes::{Function, INTERNAL_CLIENTS, Route};
 use tmcp_protocol::service::ServiceKeys;
-use tmcp_protocol::token::{Kind, TepClaims, TokenKind, Unsigned};
+use tmcp_protocol::token::{AuthLevel, Kind, TepClaims, TokenKind, Unsigned};
 use tmcp_protocol::{AppId, ClientId, MatrixUserId, ScopeSet, Uid};
 
 /// An answer.
@@ -150,6 +150,7 @@ pub fn tep(platform: &TestPlatform, n: u8, app: &str, scope: &str) -> String {
         session_id: format!("session_{n}"),
         uid: Uid::new(tmcp_protocol::Millis(0), [n; 16]),
         generation: 0,
+        level: AuthLevel::Full,
         delegated_from: None,
         miniapp_context: None,
     };

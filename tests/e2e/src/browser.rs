@@ -89,9 +89,8 @@ impl World {
         let path = self.hand_over(person).await;
         let page = self.nobodys_browser().page(&path).await;
         assert!(page.text.contains(&person.matrix.user_id), "it says who: {}", page.text);
-        let fields = [("handle", field(&page, "handle")), ("continue", field(&page, "continue"))];
-        let begun = self.nobodys_browser().post("/account/continue", &fields.each_ref().map(|(n, v)| (*n, v.as_str()))).await;
-        assert_eq!(location(&begun), "/account");
+        let begun = Browser::of(self, &page).go_on(&page).await;
+        assert_eq!((begun.status, begun.header("refresh")), (200, "0; url=/account"), "{}", begun.text);
         Browser::of(self, &begun)
     }
 
@@ -109,6 +108,12 @@ impl Browser {
         let cookie = answer.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
         remember(cookie.split_once('=').unwrap_or_else(|| panic!("no cookie in {:?}", answer.headers)).1);
         Self { world: world.clone(), cookie }
+    }
+
+    /// Says yes to the question of a hand-over.
+    pub async fn go_on(&self, page: &Answer) -> Answer {
+        let fields = ["handle", "continue", "token"].map(|name| (name, field(page, name)));
+        self.post("/account/continue", &fields.each_ref().map(|(name, value)| (*name, value.as_str()))).await
     }
 
     /// A page.

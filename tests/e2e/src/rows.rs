@@ -73,8 +73,9 @@ impl Tokens {
         let world = World::new();
         let (person, app) = (world.person().await, world.app().await);
         let official = world.client(ClientSpec { official: true, ..ClientSpec::default() }).await;
-        let weak = Session::of(&world.exchange(&official, &person.token, Some("user:read")).await).access;
-        Self { tep: world.session(&app, &person).await.access, weak, platform: person.token, world }
+        let wide = world.exchange(&official, &person.token, Some("user:read storage:read storage:write")).await;
+        let weak = world.agreed(&app, &person, "wallet:balance").await.access;
+        Self { tep: Session::of(&wide).access, weak, platform: person.token, world }
     }
 
     /// The token that the row takes.

@@ -201,6 +201,27 @@ impl World {
         Session::of(&self.exchange(app, &person.token, Some("storage:read storage:write")).await)
     }
 
+    /// The path of the question that an exchange runs into.
+    pub async fn asked(&self, app: &App, token: &str, scope: &str) -> String {
+        let body = self.exchange(app, token, Some(scope)).await.is_oauth_error(403, "consent_required");
+        let path = body["consent_ui_endpoint"].as_str().unwrap_or_else(|| panic!("no question in {body}"));
+        assert!(path.starts_with("/oauth2/consent?session=consent_"), "{path}");
+        path.to_owned()
+    }
+
+    /// Answers such a question, as a host client does.
+    pub async fn answer(&self, token: &str, path: &str, approve: bool) -> Answer {
+        let id = path.split_once('=').expect("an id").1;
+        self.post("/oauth2/consent").bearer_auth(token).json(&json!({"session": id, "approve": approve})).ask().await
+    }
+
+    /// A session with scopes that the person agrees to for it.
+    pub async fn agreed(&self, app: &App, person: &Person, scope: &str) -> Session {
+        let path = self.asked(app, &person.token, scope).await;
+        self.answer(&person.token, &path, true).await.expect(204);
+        Session::of(&self.exchange(app, &person.token, Some(scope)).await)
+    }
+
     /// Refreshes.
     pub async fn refresh(&self, app: &App, token: &str) -> Answer {
         self.form("/oauth2/token", app, &[("grant_type", "refresh_token"), ("refresh_token", token)]).await

@@ -2,26 +2,7 @@
 
 use serde_json::{Value, json};
 use tmcp_e2e::browser::{location, parameter};
-use tmcp_e2e::{Answer, App, Ask, Person, Session, World, at_once};
-
-/// The path of the question that an exchange runs into.
-async fn asked(world: &World, app: &App, token: &str, scope: &str) -> String {
-    let body = world.exchange(app, token, Some(scope)).await.is_oauth_error(403, "consent_required");
-    let path = body["consent_ui_endpoint"].as_str().unwrap_or_else(|| panic!("no question in {body}"));
-    assert!(path.starts_with("/oauth2/consent?session=consent_"), "{path}");
-    path.to_owned()
-}
-
-async fn answer(world: &World, token: &str, path: &str, approve: bool) -> Answer {
-    let id = path.split_once('=').expect("an id").1;
-    world.post("/oauth2/consent").bearer_auth(token).json(&json!({"session": id, "approve": approve})).ask().await
-}
-
-async fn agreed(world: &World, app: &App, person: &Person, scope: &str) -> Session {
-    let path = asked(world, app, &person.token, scope).await;
-    answer(world, &person.token, &path, true).await.expect(204);
-    Session::of(&world.exchange(app, &person.token, Some(scope)).await)
-}
+use tmcp_e2e::{Answer, App, Ask, Session, World, at_once};
 
 async fn take_back(world: &World, token: &str, body: Value) -> Answer {
     world.post("/api/v1/auth/revoke").bearer_auth(token).json(&body).ask().await
@@ -35,7 +16,7 @@ async fn is_over(world: &World, app: &App, session: &Session) -> bool {
 async fn a_host_client_asks_and_the_exchange_goes_on() {
     let world = World::new();
     let (person, app) = (world.person().await, world.app().await);
-    let path = asked(&world, &app, &person.token, "storage:read wallet:balance user:read").await;
+    let path = world.asked(&app, &person.token, "storage:read wallet:balance user:read").await;
     for token in [&person.token, &person.matrix.access_token] {
         let shown = world.get(&path).bearer_auth(token).ask().await.ok();
         let miniapp = json!({"id": app.app_id, "name": "e2e", "developer": null, "icon_url": null, "verified": false});
@@ -44,15 +25,15 @@ async fn a_host_client_asks_and_the_exchange_goes_on() {
         assert_eq!(scopes, ["user:read", "wallet:balance"]);
         assert!(shown["requested_scopes"][1]["description"].is_string() && shown["requested_scopes"][1]["sensitivity"] == "high");
     }
-    answer(&world, &person.token, &path, true).await.expect(204);
+    world.answer(&person.token, &path, true).await.expect(204);
     let issued = world.exchange(&app, &person.token, Some("storage:read wallet:balance user:read")).await.ok();
     assert_eq!(issued["scope"], "user:read wallet:balance storage:read");
     // Another app asks anew, and a refusal is not remembered.
     let other = world.app().await;
-    let path = asked(&world, &other, &person.token, "wallet:balance").await;
-    answer(&world, &person.token, &path, false).await.expect(204);
-    answer(&world, &person.token, &path, true).await.is_refused(404, "NOT_FOUND");
-    asked(&world, &other, &person.token, "wallet:balance").await;
+    let path = world.asked(&other, &person.token, "wallet:balance").await;
+    world.answer(&person.token, &path, false).await.expect(204);
+    world.answer(&person.token, &path, true).await.is_refused(404, "NOT_FOUND");
+    world.asked(&other, &person.token, "wallet:balance").await;
 }
 
 #[tokio::test]
@@ -60,7 +41,7 @@ async fn an_answer_is_the_persons_own() {
     let world = World::new();
     let (person, other, app) = (world.person().await, world.person().await, world.app().await);
     let tep = world.session(&app, &person).await.access;
-    let path = asked(&world, &app, &person.token, "wallet:balance").await;
+    let path = world.asked(&app, &person.token, "wallet:balance").await;
     let openid = world.openid_token(&person.matrix).await;
     let body = json!({"matrix_user_id": person.matrix.user_id, "openid_token": openid});
     let weak = world.post("/api/v1/auth/matrix").json(&body).ask().await.ok()["access_token"].as_str().unwrap().to_owned();
@@ -72,14 +53,14 @@ async fn an_answer_is_the_persons_own() {
         ("somebody else", &other.token, 404, "NOT_FOUND"),
         ("somebody else by Matrix token", &other.matrix.access_token, 404, "NOT_FOUND"),
     ] {
-        for given in [answer(&world, token, &path, true).await, world.get(&path).bearer_auth(token).ask().await] {
+        for given in [world.answer(token, &path, true).await, world.get(&path).bearer_auth(token).ask().await] {
             assert_eq!(given.status, status, "{who}: {}", given.text);
             given.is_refused(status, code);
         }
     }
     let browser = world.browser(&other).await;
     assert_eq!(browser.page(&path).await.status, 404, "in somebody else's browser");
-    answer(&world, &person.token, &path, true).await.expect(204);
+    world.answer(&person.token, &path, true).await.expect(204);
     let handed = world.post("/api/v1/auth/browser").bearer_auth(&weak).json(&json!({})).ask().await;
     handed.is_refused(403, "INSUFFICIENT_PERMISSIONS");
 }
@@ -88,10 +69,10 @@ async fn an_answer_is_the_persons_own() {
 async fn many_answers_at_once_are_one() {
     let world = World::new();
     let (person, app) = (world.person().await, world.app().await);
-    let path = asked(&world, &app, &person.token, "wallet:balance user:read").await;
+    let path = world.asked(&app, &person.token, "wallet:balance user:read").await;
     let answers = (0..12).map(|n| {
         let (world, token, path) = (world.clone(), person.token.clone(), path.clone());
-        async move { (n % 2 == 0, answer(&world, &token, &path, n % 2 == 0).await.status) }
+        async move { (n % 2 == 0, world.answer(&token, &path, n % 2 == 0).await.status) }
     });
     let won: Vec<_> = at_once(12, answers).await.into_iter().filter(|(_, status)| *status == 204).collect();
     assert_eq!(won.len(), 1, "{won:?}");
@@ -105,11 +86,11 @@ async fn parallel_questions_about_the_same_are_all_good() {
     let (person, app) = (world.person().await, world.app().await);
     let mut paths = Vec::new();
     for _ in 0..4 {
-        paths.push(asked(&world, &app, &person.token, "wallet:balance").await);
+        paths.push(world.asked(&app, &person.token, "wallet:balance").await);
     }
     let answers = paths.into_iter().map(|path| {
         let (world, token) = (world.clone(), person.token.clone());
-        async move { answer(&world, &token, &path, true).await.status }
+        async move { world.answer(&token, &path, true).await.status }
     });
     assert_eq!(at_once(4, answers).await, [204; 4]);
     world.exchange(&app, &person.token, Some("wallet:balance")).await.ok();
@@ -120,13 +101,13 @@ async fn taking_back_is_felt_everywhere_at_once() {
     let world = World::new();
     let (person, app, other) = (world.person().await, world.app().await, world.app().await);
     for scopes in [json!(null), json!(["wallet:balance"])] {
-        let session = agreed(&world, &app, &person, "storage:read wallet:balance").await;
+        let session = world.agreed(&app, &person, "storage:read wallet:balance").await;
         let (again, elsewhere) = (world.session(&app, &person).await, world.session(&other, &person).await);
         let answer = take_back(&world, &person.token, json!({"miniapp_id": app.app_id, "scopes": scopes})).await.ok();
         assert_eq!((&answer["success"], &answer["revoked_scopes"]), (&json!(true), &json!(["wallet:balance"])));
         assert!(is_over(&world, &app, &session).await && is_over(&world, &app, &again).await);
         world.probe(&elsewhere.access).await.ok();
-        asked(&world, &app, &person.token, "wallet:balance").await;
+        world.asked(&app, &person.token, "wallet:balance").await;
         world.probe(&world.session(&app, &person).await.access).await.ok();
     }
 }
@@ -153,7 +134,7 @@ async fn no_grant_on_its_way_outlives_taking_back() {
     let (person, app) = (world.person().await, world.web_app().await);
     let browser = world.browser(&person).await;
     for _ in 0..4 {
-        agreed(&world, &app, &person, "wallet:balance").await;
+        world.agreed(&app, &person, "wallet:balance").await;
         let code = parameter(&browser.authorize(&app, "wallet:balance").await, "code");
         let work = (0..10).map(|n| {
             let (world, app, token, code) = (world.clone(), app.clone(), person.token.clone(), code.clone());
@@ -177,7 +158,7 @@ async fn no_grant_on_its_way_outlives_taking_back() {
 async fn the_accounts_page_takes_back_too() {
     let world = World::new();
     let (person, app) = (world.person().await, world.app().await);
-    let session = agreed(&world, &app, &person, "storage:read wallet:balance").await;
+    let session = world.agreed(&app, &person, "storage:read wallet:balance").await;
     let browser = world.browser(&person).await;
     let page = browser.page("/account").await;
     let form = page.text.split("action=\"/account/revoke\"").nth(1).unwrap_or_else(|| panic!("no form in {}", page.text));

@@ -217,7 +217,7 @@ async fn parameters_are_there_once_and_right() {
     let deep = format!("{{\"a\":\"{}\"}}", "x".repeat(1100));
     let wrong = [
         ("grant_type", "password", "unsupported_grant_type"),
-        ("grant_type", "client_credentials", "unsupported_grant_type"),
+        ("grant_type", "client_credentials", "unauthorized_client"),
         ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token", "invalid_request"),
         ("requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token", "invalid_request"),
         ("miniapp_context", "[]", "invalid_request"),
@@ -229,4 +229,33 @@ async fn parameters_are_there_once_and_right() {
         form.push((name, value));
         world.post("/oauth2/token").form(&form).ask().await.is_oauth_error(400, error);
     }
+}
+
+#[tokio::test]
+async fn a_backend_gets_a_token_that_stands_for_nobody() {
+    let world = World::new();
+    let app = world.app().await;
+    let (backend, other) = (world.backend_of(&app).await, world.backend_of(&world.app().await).await);
+    let grant = [("grant_type", "client_credentials")];
+    let issued = world.form("/oauth2/token", &backend, &grant).await.ok();
+    let token = issued["access_token"].as_str().unwrap().to_owned();
+    assert_eq!((&issued["token_type"], &issued["scope"], issued.get("refresh_token")), (&json!("Bearer"), &json!(""), None));
+    let claims = claims_of(&token);
+    assert_eq!((&claims["sub"], &claims["token_type"]), (&json!(backend.client_id), &json!("tep_client_token")));
+    assert!(claims.get("uid").is_none() && claims.get("wallet_id").is_none(), "{claims}");
+    let told = |client: App| {
+        let (world, token) = (world.clone(), token.clone());
+        async move { world.form("/oauth2/introspect", &client, &[("token", &token)]).await.ok() }
+    };
+    assert_eq!(told(backend.clone()).await["active"], json!(true));
+    assert_eq!(told(other.clone()).await, json!({"active": false}));
+    for path in ["/api/v1/storage-info", "/api/v1/storage"] {
+        world.get(path).bearer_auth(&token).ask().await.is_refused(403, "INSUFFICIENT_PERMISSIONS");
+    }
+    world.post("/api/v1/auth/logout").bearer_auth(&token).ask().await.is_refused(403, "INSUFFICIENT_PERMISSIONS");
+    world.exchange(&app, &token, None).await.is_oauth_error(401, "invalid_grant");
+    world.form("/oauth2/token", &app, &grant).await.is_oauth_error(400, "unauthorized_client");
+    world.form("/oauth2/token", &backend, &[grant[0], ("scope", "storage:read")]).await.is_oauth_error(400, "invalid_scope");
+    world.form("/oauth2/revoke", &backend, &[("token", &token)]).await.ok();
+    assert_eq!(told(backend.clone()).await, json!({"active": false}));
 }

@@ -42,7 +42,8 @@ fn field(page: &str, start: &str) -> String {
 }
 
 fn location(answer: &Answer) -> Option<&str> {
-    answer.headers.get("location")?.to_str().ok()
+    let refresh = answer.headers.get("refresh").and_then(|to| to.to_str().ok()?.strip_prefix("0; url="));
+    refresh.or_else(|| answer.headers.get("location")?.to_str().ok())
 }
 
 impl World {
@@ -81,7 +82,7 @@ impl World {
         let taken = done(self.account.json("POST", "/api/v1/auth/revoke", &self.token, json!({"miniapp_id": "ma_a"})));
         assert_eq!(taken.status, 200, "{}", taken.text);
         let handle = self.hand_over();
-        let begun = self.send(request("POST", "/account/continue"), FORM, &format!("handle={handle}&continue=%2Faccount"));
+        let begun = self.go_on(&format!("handle={handle}&continue=%2Faccount"));
         let cookie = begun.and_then(|answer| Some(answer.headers.get("set-cookie")?.to_str().ok()?.to_owned()));
         self.cookie = cookie.expect("a cookie").split(';').next().unwrap_or_default().to_owned();
         let page = self.send(request("GET", &format!("/oauth2/authorize?{GOOD}user:read")), "", "").expect("a page");
@@ -90,6 +91,14 @@ impl World {
         self.handle = self.hand_over();
         self.uses += 1;
         self
+    }
+
+    /// Opens a hand-over's page and says yes.
+    fn go_on(&mut self, query: &str) -> Option<Answer> {
+        let page = self.send(request("GET", &format!("/account/continue?{query}")), "", "")?;
+        self.cookie = page.headers.get("set-cookie")?.to_str().ok()?.split(';').next()?.to_owned();
+        let token = field(&page.text, "name=\"token\" value=\"");
+        self.send(request("POST", "/account/continue"), FORM, &format!("{query}&token={token}"))
     }
 
     fn hand_over(&self) -> String {
@@ -135,7 +144,7 @@ fn request(method: &str, path: &str) -> Builder {
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
     let choice = input.choice(7);
-    let world = WORLD.take().filter(|world| world.uses < USES).unwrap_or_else(World::new);
+    let mut world = WORLD.take().filter(|world| world.uses < USES).unwrap_or_else(World::new);
     let text = input.text().replace("$Q", &world.question).replace("$F", &world.form).replace("$H", &world.handle);
     let (request, kind, body) = match choice {
         0 => (request("GET", &format!("/oauth2/authorize?{text}")), "", String::new()),
@@ -158,9 +167,10 @@ pub fn run(data: &[u8]) {
         // What was accepted as an address of ours is where the browser goes.
         if let (5, Value::String(url)) = (choice, &answer.body["url"]) {
             let form = url.split_once('?').map_or("", |(_, query)| query);
-            let request = Request::builder().method("POST").uri("/account/continue");
-            let answer = world.send(request, FORM, form).expect("a request");
-            assert_eq!(answer.status, 303, "{what}: {}", answer.text);
+            let cookie = world.cookie.clone();
+            let answer = world.go_on(form).expect("a request");
+            world.cookie = cookie;
+            assert!(answer.status == 200 && location(&answer).is_some(), "{what}: {}", answer.text);
             world.judge(&what, &answer);
         }
     }

@@ -9,7 +9,7 @@ use crate::http;
 use crate::paths::Paths;
 use crate::process;
 use crate::tools::cargo_tools::{CargoTool, WASM_BINDGEN, WORKER_BUILD};
-use crate::tools::{npm::Npm, python, rust, spin::SpinProgram};
+use crate::tools::{chromium, npm::Npm, python, rust, spin::SpinProgram};
 
 /// What a first build with all tools takes, in GiB, with some room.
 const DISK_WANTED: u64 = 12;
@@ -41,6 +41,10 @@ pub fn check(paths: &Paths) -> Vec<Finding> {
     findings.push(match process::which("python3") {
         Some(_) => later(python::is_installed(paths), &format!("Synapse {}", python::SYNAPSE_VERSION)),
         None => Finding::Note("python3 is missing: only --with-matrix and the e2e tests need it".into()),
+    });
+    findings.push(match chromium::program() {
+        Some(program) => Finding::Ok(format!("Chromium: {}", program.display())),
+        None => Finding::Note(format!("no Chromium on PATH: {}; as root, `test` does it", chromium::ADVICE)),
     });
     findings.push(match SpinProgram::find() {
         SpinProgram::Spin { version, .. } => Finding::Ok(version),

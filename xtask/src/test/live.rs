@@ -19,7 +19,7 @@ const PACKAGE: &str = "tmcp-e2e";
 /// The one test binary that wants a server of its own, whose rate buckets never refill.
 const LIMITS: &str = "limits";
 /// Capacities out of the way where limits are not the subject.
-const WIDE_LIMITS: &str = r#"{"scale":1000}"#;
+pub(super) const WIDE_LIMITS: &str = r#"{"scale":1000}"#;
 /// Buckets that never refill: what passes is exactly what they hold.
 const STILL_LIMITS: &str = r#"{"refill":0}"#;
 /// The test binaries that a peer in the place of storage is held to, whole, beside the one of limits; `bench/peers/README.md` says
@@ -35,7 +35,10 @@ impl Suite<'_> {
         if !wanted.is_empty() {
             self.served(runtime, "e2e", WIDE_LIMITS, &wanted, None)?;
         }
-        if kind != Some(Kind::Contract) && !limits.is_empty() {
+        if matches!(kind, None | Some(Kind::Browser)) {
+            self.browser(runtime)?;
+        }
+        if matches!(kind, None | Some(Kind::E2e)) && !limits.is_empty() {
             self.served(runtime, LIMITS, STILL_LIMITS, &limits, None)?;
         }
         Ok(())
@@ -57,25 +60,33 @@ impl Suite<'_> {
         self.step("compiling the e2e tests", "test-e2e-compile", &mut compile)?;
 
         let name = peer.map_or(runtime.name(), StoragePeer::name);
-        let folder = self.paths.work().join(format!("test-{name}"));
-        let data = folder.join(run);
-        let plan = fresh::plan(self.paths, runtime, data, limits, self.progress, |args| {
-            args.with_contract = peer.is_none();
-            args.storage_peer = peer;
-        })?;
-        let up_file = plan.up_file.clone();
-        up::start_detached(&plan, self.progress)?;
-        let served = Served { up_file: up_file.clone(), progress: self.progress };
-
+        let server = self.start(runtime, name, run, limits, peer)?;
         let mut command = self.cargo_test(targets);
         command.args(["--no-fail-fast", "--", "--test-threads=4"]);
-        command.env("TMCP_UP", &up_file);
+        command.env("TMCP_UP", &server.up_file);
         if run == LIMITS {
             command.env("TMCP_LIMITS_RUN", "1");
         }
         let result = self.step(&format!("{run} tests on {name}"), &format!("test-{run}-{name}"), &mut command);
-        drop(served);
-        result.map_err(|error| anyhow!("{error:#}; the server's logs: {}", plan.logs().display()))
+        server.end(result)
+    }
+
+    /// Starts a fresh server under `target/tmcp/test-<name>/<run>`.
+    pub(super) fn start(
+        &self,
+        runtime: Runtime,
+        name: &str,
+        run: &str,
+        limits: &str,
+        peer: Option<StoragePeer>,
+    ) -> Result<Served<'_>> {
+        let folder = self.paths.work().join(format!("test-{name}"));
+        let plan = fresh::plan(self.paths, runtime, folder.join(run), limits, self.progress, |args| {
+            args.with_contract = peer.is_none();
+            args.storage_peer = peer;
+        })?;
+        up::start_detached(&plan, self.progress)?;
+        Ok(Served { up_file: plan.up_file.clone(), logs: plan.logs(), progress: self.progress })
     }
 
     fn cargo_test(&self, targets: &[String]) -> Command {
@@ -97,9 +108,19 @@ impl Suite<'_> {
 }
 
 /// A server that a test run started: ended when the run is over, however it ends.
-struct Served<'a> {
-    up_file: PathBuf,
+pub(super) struct Served<'a> {
+    pub up_file: PathBuf,
+    logs: PathBuf,
     progress: &'a Progress,
+}
+
+impl Served<'_> {
+    /// Ends the server; what failed names its logs.
+    pub(super) fn end(self, result: Result<()>) -> Result<()> {
+        let logs = self.logs.clone();
+        drop(self);
+        result.map_err(|error| anyhow!("{error:#}; the server's logs: {}", logs.display()))
+    }
 }
 
 impl Drop for Served<'_> {
@@ -117,7 +138,7 @@ fn is_wanted(target: &str, kind: Option<Kind>) -> bool {
         None => true,
         Some(Kind::Contract) => contract,
         Some(Kind::E2e) => !contract,
-        Some(Kind::Unit | Kind::Peer | Kind::Deploy) => false,
+        Some(Kind::Unit | Kind::Peer | Kind::Deploy | Kind::Browser) => false,
     }
 }
 

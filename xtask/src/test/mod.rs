@@ -2,6 +2,7 @@
 //!
 //! Order: what is cheap and fails often comes first. The first failure ends the run.
 
+mod browser;
 mod checks;
 mod deploy;
 mod live;
@@ -40,6 +41,8 @@ pub enum Kind {
     Contract,
     /// Over HTTP, against each runtime with a Synapse.
     E2e,
+    /// The pages in a real Chromium, and client libraries that drive every grant, against each runtime with a Synapse.
+    Browser,
     /// Deploying: against a stand-in for Cloudflare's API, and the dry runs.
     Deploy,
     /// The storage part of e2e against the benchmark's TypeScript peer. Not among "all".
@@ -71,7 +74,7 @@ fn run_kinds(suite: &Suite<'_>, args: &TestArgs) -> Result<()> {
         }
         Some(Kind::Unit) => suite.unit()?,
         Some(Kind::Contract) => suite.contract_on_host()?,
-        Some(Kind::E2e) => {}
+        Some(Kind::E2e | Kind::Browser) => {}
         Some(Kind::Deploy) => {
             suite.deploy()?;
             return args.runtime.list().iter().try_for_each(|runtime| suite.dry_run(*runtime, &[]));
@@ -98,7 +101,7 @@ struct Counts {
 }
 
 impl Counts {
-    /// Adds the summaries that cargo's test harness left in a log.
+    /// Adds the summaries that cargo's test harness, or Node's, left in a log.
     fn add(mut self, log: &str) -> Self {
         for line in log.lines().filter_map(|line| line.trim().strip_prefix("test result: ")) {
             let figure = |word: &str| {
@@ -107,6 +110,12 @@ impl Counts {
             };
             self.passed += figure(" passed");
             self.failed += figure(" failed");
+        }
+        // Node's, in the form of TAP.
+        for line in log.lines() {
+            let figure = |name: &str| line.strip_prefix(name).and_then(|number| number.trim().parse::<usize>().ok()).unwrap_or(0);
+            self.passed += figure("# pass ");
+            self.failed += figure("# fail ");
         }
         self
     }
@@ -146,7 +155,8 @@ mod tests {
     #[test]
     fn summaries_are_added_up() {
         let log = "running 2 tests\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured\n\
-            test result: FAILED. 3 passed; 1 failed; 0 ignored\n";
-        assert_eq!(Counts::default().add(log), Counts { passed: 5, failed: 1 });
+            test result: FAILED. 3 passed; 1 failed; 0 ignored\n\
+            # tests 7\n# pass 6\n# fail 1\n# cancelled 0\n";
+        assert_eq!(Counts::default().add(log), Counts { passed: 11, failed: 2 });
     }
 }

@@ -1,6 +1,7 @@
 //! What the project needs on a machine, and installing what is missing, once, into the cache folder.
 
 pub mod cargo_tools;
+pub mod chromium;
 pub mod npm;
 pub mod python;
 pub mod rust;

@@ -114,6 +114,33 @@ impl Npm {
     }
 }
 
+/// Installs what the lock file of a folder asks for, unless that has been done.
+pub fn install(paths: &Paths, progress: &Progress, folder: &Path, of: &str) -> Result<()> {
+    let _lock = tools::install_lock(paths, progress)?;
+    Npm::new(paths).ensure(paths, progress)?;
+    let wanted = digest(&folder.join("package-lock.json"))?;
+    let stamp = folder.join("node_modules/.installed");
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    let step = progress.step(format!("installing the packages of {of} from npm"));
+    let mut command = command(paths, folder);
+    command.args(["ci", "--no-audit", "--no-fund"]);
+    let name = of.replace(' ', "-");
+    process::run(&step, &mut command, &paths.log(&format!("install-{name}")))
+        .context("failed to install from npm; is the registry reachable?")?;
+    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    step.done();
+    Ok(())
+}
+
+/// npm in a folder, with our Node.
+pub fn command(paths: &Paths, folder: &Path) -> Command {
+    let mut command = Command::new("npm");
+    command.current_dir(folder).env("PATH", Npm::new(paths).path());
+    command
+}
+
 fn lock_file(paths: &Paths) -> PathBuf {
     paths.root.join("xtask/npm/package-lock.json")
 }

@@ -2,6 +2,7 @@
 
 use super::{World, cookie, field, location, text};
 use serde_json::{Value as Json, json};
+use tmcp_protocol::routes::INTERNAL_MAINTAIN_AUTH;
 
 async fn handle(world: &World, token: &str, on: &str) -> String {
     text(&world.account.json("POST", "/api/v1/auth/browser", token, json!({ "continue": on })).await, "url")
@@ -13,9 +14,9 @@ async fn a_hand_over_asks_who_it_is_and_works_once() {
     let token = world.sign_in("alice").await;
     let url = handle(&world, &token, "/account").await;
     let shown = world.page("", url.strip_prefix("https://tmcp.example").unwrap()).await;
-    assert!(shown.text.contains("Go on as @alice:hs") && !shown.headers.contains_key("set-cookie"), "{shown:?}");
+    assert!(shown.text.contains("Go on as @alice:hs") && cookie(&shown).starts_with("__Host-tmcp_hand_over="), "{shown:?}");
     let begun = world.go_on(&url).await;
-    assert_eq!(location(&begun), "/account");
+    assert_eq!((begun.status, begun.headers["refresh"].to_str().unwrap()), (200, "0; url=/account"));
     let set = begun.headers["set-cookie"].to_str().unwrap();
     assert!(
         set.starts_with("__Host-tmcp_session=") && set.ends_with("; Path=/; HttpOnly; SameSite=Lax; Max-Age=1209600; Secure")
@@ -25,6 +26,24 @@ async fn a_hand_over_asks_who_it_is_and_works_once() {
     let late = handle(&world, &token, "/account").await;
     world.platform.advance(60_000);
     assert_eq!(world.go_on(&late).await.status, 404, "after a minute");
+}
+
+#[tokio::test]
+async fn nobody_is_signed_in_as_somebody_else_by_another_page() {
+    let world = World::new().await;
+    let url = handle(&world, &world.sign_in("bob").await, "/account").await;
+    let shown = world.page("", url.strip_prefix("https://tmcp.example").unwrap()).await;
+    let (own, handle, token) = (cookie(&shown), field(&shown, "handle"), field(&shown, "token"));
+    let other = cookie(&world.page("", url.strip_prefix("https://tmcp.example").unwrap()).await);
+    let fields = |token: &str| [("handle", handle.clone()), ("continue", "/account".to_owned()), ("token", token.to_owned())];
+    for (cookie, token) in [("", ""), ("", token.as_str()), (&other, &token), (&own, ""), (&own, "x")] {
+        let fields = fields(token);
+        let answer = world.post(cookie, "/account/continue", &fields.each_ref().map(|(n, v)| (*n, v.as_str()))).await;
+        assert_eq!((answer.status, answer.headers.get("set-cookie")), (400, None), "{cookie} {token} {answer:?}");
+    }
+    let fields = fields(&token);
+    let answer = world.post(&own, "/account/continue", &fields.each_ref().map(|(n, v)| (*n, v.as_str()))).await;
+    assert!(is_known(&world, &cookie(&answer)).await);
 }
 
 #[tokio::test]
@@ -41,7 +60,7 @@ async fn of_many_browsers_with_one_handle_one_is_signed_in() {
         .collect();
     let mut begun = 0;
     for one in tries {
-        begun += usize::from(one.await.unwrap() == 303);
+        begun += usize::from(one.await.unwrap() == 200);
     }
     assert_eq!((begun, world.count("SELECT COUNT(*) AS n FROM browser_sessions").await), (1, 1));
 }
@@ -61,6 +80,35 @@ async fn a_hand_over_leads_to_our_pages_and_needs_a_strong_session() {
     assert_eq!((weak.status, weak.code()), (403, "INSUFFICIENT_PERMISSIONS"));
     let tep = text(&world.exchange(&token, "storage:read").await, "access_token");
     assert_eq!(world.account.json("POST", "/api/v1/auth/browser", &tep, json!({})).await.status, 403);
+}
+
+#[tokio::test]
+async fn whatever_a_logout_dies_at_everything_ends() {
+    let mut deaths = 0;
+    for step in 0.. {
+        let world = World::new().await;
+        let token = world.sign_in("alice").await;
+        let browser = world.browser(&token).await;
+        let issued = world.redeem(&world.code(&browser).await).await;
+        world.platform.faults().die_at(Some(step));
+        let outcome = tmcp_testkit::dies(world.auth.json("POST", "/api/v1/auth/logout", &token, Json::Null));
+        world.platform.faults().die_at(None);
+        world.platform.lose_tasks();
+        let ended = outcome.is_some();
+        if !ended {
+            deaths += 1;
+            world.platform.advance(61_000);
+            assert_eq!(world.auth.internal(&INTERNAL_MAINTAIN_AUTH, json!({})).await.status, 200);
+        }
+        let begun = world.count("SELECT COUNT(*) AS n FROM audit WHERE action = 'session.end'").await == 1;
+        assert_eq!(is_known(&world, &browser).await, !begun, "step {step}");
+        assert_eq!(world.is_active(&text(&issued, "access_token")).await, !begun, "step {step}");
+        assert_eq!(world.count("SELECT COUNT(*) AS n FROM session_endings").await, 0, "step {step}");
+        if ended {
+            break;
+        }
+    }
+    assert!(deaths >= 6, "it never died");
 }
 
 async fn is_known(world: &World, cookie: &str) -> bool {

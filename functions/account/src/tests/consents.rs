@@ -2,6 +2,7 @@
 
 use super::{World, authorize, field, location, parameter, text};
 use serde_json::{Value as Json, json};
+use tmcp_protocol::routes::INTERNAL_CLIENTS;
 use tmcp_testkit::Answer;
 
 /// The question of an exchange that needs consent: its path.
@@ -52,6 +53,41 @@ async fn official_apps_have_what_is_basic_and_ask_for_what_is_theirs() {
     assert!(location(&world.page(&cookie, &official("user:read storage:read")).await).contains("code="));
     let page = world.page(&cookie, &official("wallet:admin")).await;
     assert!(page.text.contains("Manage your wallet") && page.text.contains("An official app"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn what_is_for_official_apps_goes_when_an_app_is_none_any_more() {
+    let world = World::new().await;
+    let cookie = world.browser(&world.sign_in("alice").await).await;
+    let request = authorize(&[("client_id", Some("ma_o")), ("scope", Some("wallet:admin storage:read"))]);
+    let page = world.page(&cookie, &request).await;
+    let back = world.page(&cookie, &location(&world.decide(&cookie, &page, "allow").await)).await;
+    let as_official = [("client_id", "ma_o")];
+    let issued = world.redeem_with(&parameter(&back, "code"), &as_official).await;
+    assert_eq!(text(&issued, "scope"), "storage:read wallet:admin");
+    let late = parameter(&world.page(&cookie, &request).await, "code");
+    // As an older registration may say, which nobody checked.
+    let record = json!({"client_id": "ma_o", "app_id": "ma_o", "name": "Own", "kind": "public", "secret_hash": null, "origins": [],
+        "scopes": "storage:read wallet:admin", "redirect_uris": [super::BACK], "official": false, "host": false,
+        "grants": ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"]});
+    assert_eq!(world.auth.internal(&INTERNAL_CLIENTS, record).await.status, 200);
+    assert_eq!(parameter(&world.page(&cookie, &request).await, "error"), "invalid_scope");
+    assert_eq!(world.redeem_with(&late, &as_official).await.code(), "invalid_grant");
+    let form = format!("grant_type=refresh_token&client_id=ma_o&refresh_token={}", text(&issued, "refresh_token"));
+    assert_eq!(text(&world.auth.form("/oauth2/token", &form).await, "scope"), "storage:read");
+    let exchange = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&client_id=ma_o&subject_token=alice\
+        &subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token&scope=wallet:admin";
+    assert_eq!(world.auth.form("/oauth2/token", exchange).await.code(), "invalid_scope");
+}
+
+#[tokio::test]
+async fn who_has_logged_out_learns_nothing_of_what_they_agreed_to() {
+    let world = World::new().await;
+    let token = world.sign_in("alice").await;
+    asked(&world, &token, "wallet:pay").await;
+    assert_eq!(world.auth.json("POST", "/api/v1/auth/logout", &token, Json::Null).await.status, 204);
+    let refused = world.exchange(&token, "wallet:pay").await;
+    assert_eq!((refused.status, refused.code()), (401, "invalid_grant"), "{refused:?}");
 }
 
 #[tokio::test]
@@ -191,6 +227,8 @@ async fn an_agreement_after_a_refusal_counts_for_nothing_not_even_at_the_same_mo
         let [refused, agreed] = both;
         let (refused, agreed) = (refused.await.unwrap(), agreed.await.unwrap());
         let given = world.count("SELECT COUNT(*) AS n FROM consents").await == 1;
+        let told = world.count("SELECT COUNT(*) AS n FROM audit WHERE action = 'consent.give'").await == 1;
+        assert_eq!(told, given, "the log tells of what counted");
         assert_eq!((refused == 204, agreed == 204), (!given, given));
         if given {
             return;

@@ -64,6 +64,20 @@ async fn an_app_may_give_up_what_is_its_own() {
 }
 
 #[tokio::test]
+async fn a_weak_session_cannot_take_back_by_way_of_an_app() {
+    let world = World::new().await;
+    let token = world.sign_in("alice").await;
+    let issued = agree(&world, &token, "wallet:pay").await;
+    let weak = world.exchange(&world.weak().await, "storage:read").await;
+    let refreshed = world.refresh(&text(&weak, "refresh_token")).await;
+    for answer in [weak, refreshed] {
+        let refused = take_back(&world, &text(&answer, "access_token"), json!({"miniapp_id": "ma_a"})).await;
+        assert_eq!((refused.status, refused.code()), (403, "INSUFFICIENT_PERMISSIONS"));
+    }
+    assert!(world.is_active(&text(&issued, "access_token")).await);
+}
+
+#[tokio::test]
 async fn another_persons_sessions_and_other_apps_go_on() {
     let world = World::new().await;
     let (alice, bob) = (world.sign_in("alice").await, world.sign_in("bob").await);
@@ -80,9 +94,11 @@ async fn a_code_from_before_gives_nothing_after() {
     let token = world.sign_in("alice").await;
     let cookie = world.browser(&token).await;
     agree(&world, &token, "wallet:pay").await;
-    let code = super::parameter(&world.authorize(&cookie, "wallet:pay").await, "code");
-    take_back(&world, &token, json!({"miniapp_id": "ma_a"})).await;
-    assert_eq!(world.redeem(&code).await.code(), "invalid_grant");
+    for scope in ["wallet:pay", "storage:read"] {
+        let code = super::parameter(&world.authorize(&cookie, scope).await, "code");
+        take_back(&world, &token, json!({"miniapp_id": "ma_a", "scopes": []})).await;
+        assert_eq!(world.redeem(&code).await.code(), "invalid_grant", "{scope}");
+    }
 }
 
 #[tokio::test]
@@ -144,6 +160,19 @@ async fn grants_on_their_way_do_not_outlive_it() {
 }
 
 #[tokio::test]
+async fn the_accounts_page_lists_apps_that_nobody_had_to_be_asked_about() {
+    let world = World::new().await;
+    let cookie = world.browser(&world.sign_in("alice").await).await;
+    let issued = world.redeem(&world.code(&cookie).await).await;
+    let page = world.page(&cookie, "/account").await;
+    assert!(page.text.contains("App &#60;A&#62;") && page.text.contains("keep data for you"), "{}", page.text);
+    let revoke = page.text.split("action=\"/account/revoke\"").nth(1).unwrap();
+    let form = revoke.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    location(&world.post(&cookie, "/account/revoke", &[("token", &form), ("app", "ma_a")]).await);
+    assert!(is_over(&world, &issued).await);
+}
+
+#[tokio::test]
 async fn the_accounts_page_lists_apps_and_takes_back() {
     let world = World::new().await;
     let token = world.sign_in("alice").await;
@@ -158,5 +187,5 @@ async fn the_accounts_page_lists_apps_and_takes_back() {
     assert_eq!(world.post(&cookie, "/account/revoke", &[("token", &end), ("app", "ma_a")]).await.status, 400);
     location(&world.post(&cookie, "/account/revoke", &[("token", &form), ("app", "ma_a")]).await);
     assert!(is_over(&world, &issued).await);
-    assert!(world.page(&cookie, "/account").await.text.contains("not agreed to anything"));
+    assert!(world.page(&cookie, "/account").await.text.contains("No app knows you"));
 }
