@@ -108,6 +108,46 @@ test('a confidential client proves itself and asks about its tokens', async () =
   }
 });
 
+test('a device is let in by hand', async () => {
+  const [own, token] = [await app('Tv'), await signIn('bob')];
+  const context = await browser.newContext({ viewport: { width: 360, height: 640 } });
+  const page = await context.newPage();
+  try {
+    const device = await oauth.initiateDeviceAuthorization(own.config, { scope: 'storage:read user:read' });
+    const granted = oauth.pollDeviceAuthorizationGrant(own.config, device);
+    const complete = new URL(device.verification_uri_complete);
+    await handOver(page, token, complete.pathname + complete.search);
+    await page.getByRole('heading', { name: 'Let a device in' }).waitFor();
+    assert.deepEqual(await faults(page), []);
+    await picture(page, 'device-code');
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByRole('heading', { name: 'The Tv app asks for your consent on a device' }).waitFor();
+    assert.ok((await page.getByRole('main').innerText()).includes(device.user_code));
+    assert.deepEqual(await faults(page), []);
+    await picture(page, 'device');
+    await page.getByRole('button', { name: 'The code is right: agree' }).click();
+    await page.getByRole('heading', { name: 'Agreed' }).waitFor();
+    const tokens = await granted;
+    assert.equal(tokens.scope, 'user:read storage:read');
+    const person = await oauth.fetchUserInfo(own.config, tokens.access_token, up.users.bob.user_id);
+    assert.equal(person.sub, up.users.bob.user_id);
+  } finally {
+    await context.close();
+    own.close();
+  }
+});
+
+test('the client credentials grant by the library', async () => {
+  const own = await app('Service', { kind: 'confidential' });
+  try {
+    const tokens = await oauth.clientCredentialsGrant(own.config);
+    const told = await oauth.tokenIntrospection(own.config, tokens.access_token);
+    assert.deepEqual([told.active, told.sub, tokens.refresh_token], [true, own.id, undefined]);
+  } finally {
+    own.close();
+  }
+});
+
 test('a token exchange and its refresh by the library', async () => {
   const [own, token] = [await app('Exchange'), await signIn('alice')];
   try {

@@ -65,6 +65,8 @@ export async function handOver(page, token, to = '/account') {
   const { url } = await ask('POST', '/api/v1/auth/browser', { token, json: { continue: to } });
   await page.goto(url);
   await page.getByRole('button', { name: /^Go on as/ }).click();
+  // The page after it goes on by itself.
+  await page.waitForURL((at) => at.pathname !== '/account/continue');
 }
 
 /** A Chromium for all tests of a file. */

@@ -39,6 +39,8 @@ pub enum Form {
     Revoke,
     /// Ending a session.
     End,
+    /// A device's code.
+    Device,
     /// Going on as the person of a hand-over.
     GoOn,
 }
@@ -49,6 +51,7 @@ impl Form {
             Form::Consent => "consent",
             Form::Revoke => "revoke",
             Form::End => "end",
+            Form::Device => "device",
             Form::GoOn => "go_on",
         }
     }

@@ -28,7 +28,7 @@ use tmcp_http::{Call, Failure, Reply, same_secret, sha256_hex};
 use tmcp_ports::{Platform, Random, Sql, stmt};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::ids::ulid;
-use tmcp_protocol::routes::{ACCOUNT, AUTHORIZE, CONSENT, CONTINUE};
+use tmcp_protocol::routes::{ACCOUNT, AUTHORIZE, CONSENT, CONTINUE, DEVICE_PAGE};
 
 /// A handle is good so long.
 const LIFE_MS: i64 = 60_000;
@@ -46,7 +46,7 @@ struct HandOverRequest {
 fn is_ours(to: &str) -> bool {
     let path = to.split('?').next().unwrap_or_default();
     let graphic = to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#' && byte != b'\\');
-    to.len() <= MAX_CONTINUE && graphic && [AUTHORIZE.path, CONSENT.path, ACCOUNT.path].contains(&path)
+    to.len() <= MAX_CONTINUE && graphic && [AUTHORIZE.path, CONSENT.path, DEVICE_PAGE.path, ACCOUNT.path].contains(&path)
 }
 
 fn secret<P: Platform>(call: &Call<P>) -> String {
@@ -144,6 +144,7 @@ mod tests {
             ("/account", true),
             ("/oauth2/authorize?client_id=ma_a&state=a%20b", true),
             ("/oauth2/consent?session=consent_1", true),
+            ("/oauth2/device?user_code=BCDF-GHJK", true),
             ("/oauth2/token", false),
             ("//evil.example/account", false),
             ("https://evil.example/account", false),

@@ -10,6 +10,7 @@ mod authorize_request;
 mod browser;
 mod client;
 mod consent;
+mod device;
 mod end_browsers;
 mod hand_over;
 mod maintain;
@@ -34,6 +35,8 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::AUTHORIZE, authorize::handle)
         .at(&routes::CONSENT_SHOW, consent::show)
         .at(&routes::CONSENT, consent::answer)
+        .at(&routes::DEVICE_PAGE, device::show)
+        .at(&routes::DEVICE_ANSWER, device::answer)
         .at(&routes::HAND_OVER, hand_over::handle)
         .at(&routes::TAKE_BACK, take_back::handle)
         .at(&routes::CONTINUE_SHOW, hand_over::show)

@@ -67,6 +67,12 @@ pub struct Asked {
     note: Option<&'static str>,
 }
 
+impl Asked {
+    fn new(scope: Scope) -> Self {
+        Self { what: scope.description(), note: scope.note() }
+    }
+}
+
 /// An app's question.
 #[derive(Template)]
 #[template(path = "consent.html")]
@@ -84,13 +90,12 @@ pub struct ConsentPage<'a> {
 impl<'a> ConsentPage<'a> {
     /// `on` is the request that the browser is on its way with; empty where it is not.
     pub fn new(browser: &'a Browser, client: &'a Client, scopes: &ScopeSet, question: &'a str, on: &'a str) -> Self {
-        let asked = |scope: Scope| Asked { what: scope.description(), note: scope.note() };
         Self {
             person: browser.names.sub.as_str(),
             app: &client.name,
             developer: client.developer.as_deref(),
             official: client.official,
-            scopes: scopes.iter().map(asked).collect(),
+            scopes: scopes.iter().map(Asked::new).collect(),
             question,
             token: browser.token(Form::Consent),
             on,
@@ -109,6 +114,63 @@ pub fn consent(page: &ConsentPage<'_>, redirect_uri: Option<&str>) -> Result<Rep
         ),
         None => reply,
     })
+}
+
+#[derive(Template)]
+#[template(path = "device_code.html")]
+struct DeviceCodePage<'a> {
+    person: &'a str,
+    token: &'a str,
+    code: &'a str,
+}
+
+/// Where a device's code goes.
+pub fn device_code(person: &str, token: &str, code: &str) -> Result<Reply, Failure> {
+    rendered(&DeviceCodePage { person, token, code })
+}
+
+/// What a device asks for.
+#[derive(Template)]
+#[template(path = "device.html")]
+pub struct DevicePage<'a> {
+    person: &'a str,
+    app: &'a str,
+    developer: Option<&'a str>,
+    official: bool,
+    scopes: Vec<Asked>,
+    code: String,
+    address: &'a str,
+    asked: String,
+    token: String,
+}
+
+impl<'a> DevicePage<'a> {
+    /// `address` and `asked` say where from and when.
+    pub fn new(
+        browser: &'a Browser,
+        client: &'a Client,
+        scopes: &ScopeSet,
+        code: String,
+        address: &'a str,
+        asked: String,
+    ) -> Self {
+        Self {
+            person: browser.names.sub.as_str(),
+            app: &client.name,
+            developer: client.developer.as_deref(),
+            official: client.official,
+            scopes: scopes.iter().map(Asked::new).collect(),
+            code,
+            address,
+            asked,
+            token: browser.token(Form::Device),
+        }
+    }
+}
+
+/// The question of a device.
+pub fn device(page: &DevicePage<'_>) -> Result<Reply, Failure> {
+    rendered(page)
 }
 
 #[derive(Template)]

@@ -3,6 +3,7 @@
 mod browsers;
 mod codes;
 mod consents;
+mod devices;
 mod taking_back;
 
 use base64::Engine;

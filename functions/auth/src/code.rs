@@ -56,10 +56,21 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     let (redirect_uri, verifier) = (form.require("redirect_uri")?, form.require("code_verifier")?);
     let row: Option<CodeRow> = call.platform.sql().first(stmt!(sql::FIND_CODE, hash.as_str())).await?;
     let row = row.ok_or_else(|| invalid_grant("unknown"))?;
-    call.is_about(Some(row.uid.as_str()), Some(row.app_id.as_str()));
     if let Some(problem) = problem(&row, client, redirect_uri, verifier, call.now()) {
         return Err(invalid_grant(problem));
     }
+    redeem(call, client, row, &hash, "token.code").await
+}
+
+/// Grants tokens for a code that this client may use; what the person allowed a device is one, too.
+pub async fn redeem<P: Platform>(
+    call: &Call<P>,
+    client: &ClientRow,
+    row: CodeRow,
+    hash: &str,
+    action: &'static str,
+) -> Result<Issued, Failure> {
+    call.is_about(Some(row.uid.as_str()), Some(row.app_id.as_str()));
     if !row.scope.iter().all(|scope| client.may_ask_for(scope)) {
         return Err(invalid_grant("the registration has changed since"));
     }
@@ -88,7 +99,7 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     let access_token = mint::tep(call, granted).await?;
     let (now, refresh_token) = (call.now(), family::new_token(call));
     let entry = Entry {
-        action: "token.code",
+        action,
         outcome: "ok",
         actor: Some(row.uid.as_str()),
         target: Some(row.app_id.as_str()),
@@ -97,9 +108,9 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     };
     let first = sha256_hex(&refresh_token);
     let batch = vec![
-        stmt!(sql::USE_CODE, hash.as_str(), now),
-        stmt!(sql::BEGIN_FAMILY_BY_CODE, hash.as_str(), now, now.plus(family::FAMILY_MS)),
-        stmt!(sql::FIRST_TOKEN_BY_CODE, hash.as_str(), now, first.as_str(), now.plus(family::TOKEN_MS)),
+        stmt!(sql::USE_CODE, hash, now),
+        stmt!(sql::BEGIN_FAMILY_BY_CODE, hash, now, now.plus(family::FAMILY_MS)),
+        stmt!(sql::FIRST_TOKEN_BY_CODE, hash, now, first.as_str(), now.plus(family::TOKEN_MS)),
         call.audit_where(AUDIT, entry, [&row.family, &first]),
     ];
     match call.platform.sql().batch(batch).await {
@@ -111,7 +122,7 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     let platform = Some(Held { generation: row.generation, session: row.platform_session });
     let consented = consent::is_needed(&row.scope, client).then_some(generation);
     let (uid, app) = (&row.uid, &row.app_id);
-    let ground = Ground { action: "token.code", family: &row.family, uid, app, platform, consented };
+    let ground = Ground { action, family: &row.family, uid, app, platform, consented };
     if !session::stands(call, ground).await? {
         return Err(invalid_grant("revoked"));
     }

@@ -11,6 +11,9 @@ mod client_info;
 mod clients;
 mod code;
 mod consent;
+mod device;
+mod device_grant;
+mod device_question;
 mod end_app;
 mod exchange;
 mod family;
@@ -47,6 +50,9 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::MATRIX_SIGN_IN, sign_in::handle)
         .at(&routes::LOGOUT, logout::handle)
         .at(&routes::TOKEN, token::handle)
+        .at(&routes::DEVICE, device::handle)
+        .at(&routes::INTERNAL_DEVICE, device_question::show)
+        .at(&routes::INTERNAL_DEVICE_DECIDE, device_question::decide)
         .at(&routes::REVOKE, revoke::handle)
         .at(&routes::INTROSPECT, introspect::handle)
         .at(&routes::JWKS, jwks::handle)

@@ -20,7 +20,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         family::finish_ending(&call, &ending.uid, &ending.session).await?;
     }
     let before = call.now().plus(-REMEMBER_MS);
-    let forget = [sql::FORGET_TOKENS, sql::FORGET_FAMILIES, sql::FORGET_CODES];
+    let forget = [sql::FORGET_TOKENS, sql::FORGET_FAMILIES, sql::FORGET_CODES, sql::FORGET_DEVICES];
     call.platform.sql().batch(forget.into_iter().map(|statement| stmt!(statement, before)).collect()).await?;
     Reply::json(&serde_json::json!({ "subjects_woken": subjects, "endings_finished": open.len() }))
 }

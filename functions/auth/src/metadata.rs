@@ -25,6 +25,7 @@ mod tests {
         for (name, route) in [
             ("authorization_endpoint", &routes::AUTHORIZE),
             ("token_endpoint", &routes::TOKEN),
+            ("device_authorization_endpoint", &routes::DEVICE),
             ("revocation_endpoint", &routes::REVOKE),
             ("introspection_endpoint", &routes::INTROSPECT),
             ("userinfo_endpoint", &routes::USERINFO),

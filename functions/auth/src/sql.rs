@@ -45,6 +45,30 @@ pub const FIRST_TOKEN_BY_CODE: &str = "INSERT INTO refresh_tokens (hash, family,
 pub const FORGET_CODES: &str = "DELETE FROM authorization_codes WHERE hash IN \
     (SELECT hash FROM authorization_codes WHERE expires_at <= ?1 LIMIT 200)";
 
+/// Keeps a device's codes; no row comes back where somebody has the user code.
+pub const PUT_DEVICE: &str = "INSERT INTO device_codes (hash, user_hash, client_id, app_id, scope, family, address, created_at, \
+    expires_at, polled_at, interval_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8, ?10) \
+    ON CONFLICT (user_hash) DO NOTHING RETURNING hash";
+/// A poll that comes in time.
+pub const POLL_DEVICE: &str = "UPDATE device_codes SET polled_at = ?3 WHERE hash = ?1 AND client_id = ?2 \
+    AND polled_at <= ?3 - interval_ms RETURNING decision, expires_at";
+/// A poll that comes too soon: the next one has to wait longer.
+pub const SLOW_DEVICE: &str = "UPDATE device_codes SET polled_at = ?3, interval_ms = interval_ms + 5000 \
+    WHERE hash = ?1 AND client_id = ?2 RETURNING hash";
+/// The open request of a user code.
+pub const FIND_DEVICE: &str = "SELECT client_id, app_id, scope, address, created_at FROM device_codes \
+    WHERE user_hash = ?1 AND decision IS NULL AND expires_at > ?2";
+/// Decides on one, once: with the decision's own id.
+pub const DECIDE_DEVICE: &str = "UPDATE device_codes SET decision = ?3, decided_by = ?4 WHERE user_hash = ?1 AND decision IS NULL \
+    AND expires_at > ?2 RETURNING hash";
+/// What was allowed by a decision is a code.
+pub const PUT_DEVICES_CODE: &str = "INSERT INTO authorization_codes (hash, client_id, app_id, uid, subject, scope, redirect_uri, \
+    challenge, family, platform_session, generation, created_at, expires_at) SELECT hash, client_id, app_id, ?2, ?3, scope, '', '', \
+    family, ?4, ?5, ?6, expires_at FROM device_codes WHERE decided_by = ?1";
+/// Device codes that are over for a day.
+pub const FORGET_DEVICES: &str = "DELETE FROM device_codes WHERE hash IN \
+    (SELECT hash FROM device_codes WHERE expires_at <= ?1 LIMIT 200)";
+
 /// Begins a refresh family.
 pub const BEGIN_FAMILY: &str = "INSERT INTO refresh_families (id, uid, app_id, client_id, platform_session, subject, scope, \
     created_at, ends_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -178,6 +202,15 @@ pub struct TokenRow {
     pub ended_at: Option<Millis>,
     /// When the successor was used.
     pub successor_used_at: Option<Millis>,
+}
+
+/// A device code as a poll finds it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct DeviceRow {
+    /// `allowed` or `refused`, once it is decided.
+    pub decision: Option<String>,
+    /// Its end.
+    pub expires_at: Millis,
 }
 
 /// An unfinished ending as a row.

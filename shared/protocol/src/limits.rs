@@ -54,6 +54,10 @@ classes! {
     Status = "status", 60 per 60 s, burst 20;
     /// By source address: sign-ins, before any homeserver is asked.
     SignIn = "sign_in", 20 per 60 s, burst 10;
+    /// By source address: device codes asked for.
+    Device = "device", 20 per 60 s, burst 5;
+    /// By source address and by person: user codes entered.
+    DeviceGuess = "device_guess", 10 per 60 s, burst 5;
     /// By source address: questions of apps, shown and answered.
     Consent = "consent", 60 per 60 s, burst 20;
     /// Token exchange and the other grants that begin a session.

@@ -177,6 +177,7 @@ routes! {
     MATRIX_SIGN_IN: Post "/api/v1/auth/matrix", Auth, Access::Public, [], SignIn, Body::Json(SMALL), Tmcp, "Sign in with a Matrix access token or OpenID token";
     LOGOUT: Post "/api/v1/auth/logout", Auth, PLATFORM, [], Account, Body::None, Tmcp, "End the session of the platform token and all that came from it";
     TOKEN: Post "/oauth2/token", Auth, Access::Public, [], Address, Body::Form(SMALL), OAuth, "Exchange or refresh tokens";
+    DEVICE: Post "/oauth2/device/authorization", Auth, Access::Public, [], Device, Body::Form(SMALL), OAuth, "Begin the grant of a device without a browser";
     REVOKE: Post "/oauth2/revoke", Auth, Access::Public, [], Address, Body::Form(SMALL), OAuth, "Revoke a token";
     INTROSPECT: Post "/oauth2/introspect", Auth, Access::Public, [], Address, Body::Form(SMALL), OAuth, "Tell a confidential client about a token of its own app";
     JWKS: Get "/.well-known/jwks.json", Auth, Access::Public, [], Address, Body::None, Tmcp, "The public keys that verify our tokens";
@@ -190,6 +191,8 @@ routes! {
     CONSENT: Post "/oauth2/consent", Account, Access::Public, [], Consent, Body::JsonOrForm(SMALL), Tmcp, "Agree to what an app asks for, or refuse it";
     HAND_OVER: Post "/api/v1/auth/browser", Account, PLATFORM, [], Account, Body::Json(SMALL), Tmcp, "An address that signs the same person in to a browser";
     TAKE_BACK: Post "/api/v1/auth/revoke", Account, PERSON, [], Account, Body::Json(SMALL), Tmcp, "Take back what an app may do";
+    DEVICE_PAGE: Get "/oauth2/device", Account, Access::Public, [], DeviceGuess, Body::None, Page, "Where a person enters a device's code";
+    DEVICE_ANSWER: Post "/oauth2/device", Account, Access::Public, [], DeviceGuess, Body::Form(SMALL), Page, "Let a device in, or refuse it";
     CONTINUE_SHOW: Get "/account/continue", Account, Access::Public, [], SignIn, Body::None, Page, "Ask whether to go on as the person who came from their client";
     CONTINUE: Post "/account/continue", Account, Access::Public, [], SignIn, Body::Form(SMALL), Page, "Go on as that person: begins a browser session";
     ACCOUNT: Get "/account", Account, Access::Public, [], Address, Body::None, Page, "A person's apps and browsers";
@@ -219,6 +222,8 @@ routes! {
     INTERNAL_CLIENTS: Post "/internal/clients", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Register or change an OAuth client";
     INTERNAL_CLIENT: Post "/internal/client", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "What a client registered";
     INTERNAL_CODE: Post "/internal/code", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Issue an authorization code";
+    INTERNAL_DEVICE: Post "/internal/device", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "What a device asks for under a user code";
+    INTERNAL_DEVICE_DECIDE: Post "/internal/device/decide", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Decide on a device";
     INTERNAL_APPS: Post "/internal/apps", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "The apps that hold sessions of a person";
     INTERNAL_END_APP: Post "/internal/end-app", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "End every session of a person in an app";
     INTERNAL_CONSENTS: Post "/internal/consents", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Which scopes a person has agreed to, and a question about the rest";

@@ -51,6 +51,8 @@ pub fn missing_parameter(route: &Route) -> &'static str {
         "/oauth2/token" => "grant_type",
         "/oauth2/revoke" | "/oauth2/introspect" => "client_id",
         "/account/continue" => "handle",
+        "/oauth2/device" => "user_code",
+        "/oauth2/device/authorization" => "client_id",
         "/account/revoke" => "app",
         "/account/end" => "token",
         other => panic!("say here which parameter {other} misses first"),
