@@ -160,7 +160,8 @@ fn refuse<P: Platform>(request: Request, failure: Failure) -> Response {
 impl<P: Platform> Service<P> {
     async fn origin_info(&self, around: &Around<P>, origin: &str) -> Result<OriginInfo, Failure> {
         let now = around.platform.clock().now();
-        if origin.len() > MAX_ORIGIN {
+        // Our pages' own forms come from `null`, since no page of ours sends a referrer; nobody can register that.
+        if origin.len() > MAX_ORIGIN || origin == "null" {
             return Ok(OriginInfo::default());
         }
         let name = format!("origin:{origin}");

@@ -9,7 +9,8 @@ use crate::http;
 use crate::paths::Paths;
 use crate::process;
 use crate::tools::cargo_tools::{CargoTool, WASM_BINDGEN, WORKER_BUILD};
-use crate::tools::{chromium, npm::Npm, python, rust, spin::SpinProgram};
+use crate::tools::python::{self, SYNAPSE};
+use crate::tools::{chromium, npm::Npm, rust, spin::SpinProgram};
 
 /// What a first build with all tools takes, in GiB, with some room.
 const DISK_WANTED: u64 = 12;
@@ -39,7 +40,7 @@ pub fn check(paths: &Paths) -> Vec<Finding> {
     findings.push(locked_wasm_bindgen(paths));
     findings.push(later(Npm::new(paths).is_installed(paths), "wrangler and what comes from npm"));
     findings.push(match process::which("python3") {
-        Some(_) => later(python::is_installed(paths), &format!("Synapse {}", python::SYNAPSE_VERSION)),
+        Some(_) => later(SYNAPSE.is_installed(paths), &format!("Synapse {}", python::SYNAPSE_VERSION)),
         None => Finding::Note("python3 is missing: only --with-matrix and the e2e tests need it".into()),
     });
     findings.push(match chromium::program() {

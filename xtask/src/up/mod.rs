@@ -32,7 +32,8 @@ use crate::paths::{self, Paths};
 use crate::peers::StoragePeer;
 use crate::process;
 use crate::progress::{Progress, seconds};
-use crate::tools::{self, python, spin::SpinProgram};
+use crate::tools::python::SYNAPSE;
+use crate::tools::{self, spin::SpinProgram};
 use plan::Plan;
 use state::{DataLock, Up};
 
@@ -112,7 +113,7 @@ pub fn prepare(paths: &Paths, args: &UpArgs, progress: &Progress) -> Result<Plan
     }
     if args.with_matrix {
         let _lock = tools::install_lock(paths, progress)?;
-        python::ensure(paths, progress)?;
+        SYNAPSE.ensure(paths, progress)?;
     }
     let functions: Vec<_> = functions::all(args.with_contract).collect();
     build::build(paths, progress, args.runtime, &functions)?;

@@ -17,7 +17,7 @@ use crate::keys::Keys;
 use crate::paths::Paths;
 use crate::process;
 use crate::progress::{Progress, Step};
-use crate::tools::python;
+use crate::tools::python::SYNAPSE;
 use crate::up::state::MatrixUser;
 
 /// The homeserver's name, the part of a Matrix id after the colon.
@@ -85,7 +85,7 @@ impl Synapse {
 }
 
 fn command(paths: &Paths, folder: &Path, configuration: &Path) -> Command {
-    let mut command = Command::new(python::interpreter(paths));
+    let mut command = Command::new(SYNAPSE.interpreter(paths));
     command.args(["-m", "synapse.app.homeserver", "-c"]).arg(configuration);
     command.current_dir(folder);
     command
