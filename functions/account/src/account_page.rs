@@ -12,7 +12,7 @@ use tmcp_http::audit::Entry;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::routes::{ACCOUNT, INTERNAL_APPS};
-use tmcp_protocol::{AppId, ErrorCode, Millis, Scope};
+use tmcp_protocol::{AppId, Millis, Scope};
 
 async fn apps<P: Platform>(call: &Call<P>, browser: &Browser) -> Result<Vec<AppEntry>, Failure> {
     let rows: Vec<ConsentRow> = call.platform.sql().rows(stmt!(sql::ALL_CONSENTS, browser.uid.as_str())).await?;
@@ -70,19 +70,11 @@ pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     })
 }
 
-/// Who sent a form of ours.
-async fn sender<P: Platform>(call: &Call<P>, form: Form, token: &str) -> Result<Browser, Failure> {
-    let signed_out = || Failure::new(ErrorCode::InvalidToken, "this browser is signed out: sign in, and try once more");
-    let browser = browser::current(call).await?.ok_or_else(signed_out)?;
-    browser.check(form, token)?;
-    Ok(browser)
-}
-
 /// POST /account/revoke
 pub async fn revoke<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
     let app = AppId::parse(form.require("app")?).map_err(|error| Failure::invalid(error.to_string()))?;
-    let browser = sender(&call, Form::Revoke, form.require("token")?).await?;
+    let browser = browser::sender(&call, Form::Revoke, &form).await?;
     let (uid, matrix_user_id) = (&browser.uid, &browser.names.sub);
     take_back::take_back(&call, Taken { uid, matrix_user_id, app: &app, scopes: None, reason: "user_initiated" }).await?;
     Ok(Reply::see_other(ACCOUNT.path))
@@ -91,7 +83,7 @@ pub async fn revoke<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 /// POST /account/end: without `session`, this one.
 pub async fn end<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
-    let browser = sender(&call, Form::End, form.require("token")?).await?;
+    let browser = browser::sender(&call, Form::End, &form).await?;
     let id = form.get("session").unwrap_or(&browser.id);
     let (actor, target) = (Some(browser.uid.as_str()), Some(id));
     let entry = Entry { action: "browser.end", outcome: "ok", actor, target, ..Entry::default() };

@@ -12,7 +12,7 @@
 use crate::authorize_request::{self, AuthorizeRequest, Wrong};
 use crate::browser::{self, Browser};
 use crate::client::{self, Client};
-use crate::pages::{self, ConsentPage};
+use crate::pages::{self, Wanted};
 use crate::questions::{self, Between};
 use serde::Deserialize;
 use serde_json::json;
@@ -32,10 +32,7 @@ async fn checked<P: Platform>(call: &Call<P>, query: &str) -> Result<(Client, Re
     let id = parameters.get("client_id").ok_or_else(|| Failure::invalid("the app (client_id) is missing"))?;
     let client = client::look_up(call, id).await?.ok_or_else(|| Failure::invalid("there is no such app (client_id)"))?;
     let request = authorize_request::check(&parameters, &client);
-    match request {
-        Err(Wrong::Page(message)) => Err(Failure::invalid(message)),
-        request => Ok((client, request)),
-    }
+    Ok((client, request))
 }
 
 /// To the app, with an answer. `iss` tells a client of several servers which one answered (RFC 9207).
@@ -67,15 +64,14 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     call.is_about(Some(browser.uid.as_str()), Some(client.app_id.as_str()));
     // Each way from here leaves a row behind.
     call.draw(&SubjectId::user(&browser.uid, client.app_id.as_str()), LimitClass::Consent).await?;
-    let asked = request.scopes.iter().filter(|scope| scope.needs_consent(client.official));
-    let missing = questions::missing(&call, &browser.uid, &client.app_id, asked).await?;
+    let missing = questions::open_scopes(&call, &browser.uid, &client, &request.scopes).await?;
     if missing.is_empty() {
         return grant(&call, &browser, &client, &request).await;
     }
     let between = Between { uid: &browser.uid, client_id: &client.client_id, app_id: &client.app_id };
     let question = questions::ask(&call, between, &missing).await?;
-    let page = ConsentPage::new(&browser, &client, &missing, &question, &call.query);
-    pages::consent(&page, Some(&request.redirect_uri))
+    let wanted = Wanted::new(&browser, &client, &missing);
+    pages::consent(&browser, wanted, &question, &call.query, Some(&request.redirect_uri))
 }
 
 #[derive(Deserialize)]
@@ -90,7 +86,7 @@ async fn grant<P: Platform>(
     request: &AuthorizeRequest,
 ) -> Result<Reply, Failure> {
     let body = json!({
-        "client_id": client.client_id, "app_id": client.app_id, "uid": browser.uid, "subject": browser.subject,
+        "client_id": client.client_id, "app_id": client.app_id, "uid": browser.uid, "subject": browser.names.text()?,
         "scope": request.scopes, "redirect_uri": request.redirect_uri, "challenge": request.challenge,
         "platform_session": browser.held.session, "generation": browser.held.generation,
     });

@@ -4,11 +4,12 @@
 use crate::sql::{self, HolderRow};
 use http::header;
 use std::fmt::Write;
+use tmcp_http::body;
 use tmcp_http::people::Names;
 use tmcp_http::subject::{self, Held, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, same_secret, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
-use tmcp_protocol::{Millis, Uid};
+use tmcp_protocol::{ErrorCode, Millis, Uid};
 
 /// A session that nobody used for so long is over.
 pub const IDLE_MS: i64 = 24 * 60 * 60 * 1000;
@@ -23,8 +24,6 @@ pub struct Browser {
     pub uid: Uid,
     /// Their names in tokens.
     pub names: Names,
-    /// The same as it is stored.
-    pub subject: String,
     /// The platform session that it came from.
     pub held: Held,
     secret: String,
@@ -66,16 +65,6 @@ impl Browser {
     /// What a form of this session carries.
     pub fn token(&self, form: Form) -> String {
         token(form, &self.secret)
-    }
-
-    /// Refuses a form that another page made up.
-    pub fn check(&self, form: Form, sent: &str) -> Result<(), Failure> {
-        if same_secret(sent, &self.token(form)) {
-            Ok(())
-        } else {
-            Err(Failure::invalid("this form is not of this session any more: go back, load the page again, and try once more")
-                .because("wrong form token"))
-        }
     }
 }
 
@@ -131,11 +120,6 @@ pub fn idle_since(now: Millis) -> Millis {
     now.plus(-IDLE_MS)
 }
 
-/// The names in a row.
-pub fn names(json: &str) -> Result<Names, Failure> {
-    serde_json::from_slice(json.as_bytes()).map_err(|error| Failure::internal(error.to_string()))
-}
-
 /// Who is there; `None` where nobody is signed in.
 pub async fn current<P: Platform>(call: &Call<P>) -> Result<Option<Browser>, Failure> {
     let Some(secret) = sent(call, Cookie::Session) else { return Ok(None) };
@@ -150,7 +134,18 @@ pub async fn current<P: Platform>(call: &Call<P>) -> Result<Option<Browser>, Fai
         call.platform.sql().query(stmt!(sql::END_BROWSER, row.uid.as_str(), row.id)).await?;
         return Ok(None);
     }
-    Ok(Some(Browser { id: row.id, uid: row.uid, names: names(&row.subject)?, subject: row.subject, held, secret }))
+    Ok(Some(Browser { id: row.id, uid: row.uid, names: Names::parse(&row.subject)?, held, secret }))
+}
+
+/// Who sent a form of ours; refuses one that another page made up.
+pub async fn sender<P: Platform>(call: &Call<P>, kind: Form, form: &body::Form) -> Result<Browser, Failure> {
+    let signed_out = || Failure::new(ErrorCode::InvalidToken, "this browser is signed out: sign in, and try once more");
+    let browser = current(call).await?.ok_or_else(signed_out)?;
+    if same_secret(form.get("token").unwrap_or_default(), &browser.token(kind)) {
+        return Ok(browser);
+    }
+    let message = "this form is not of this session any more: go back, load the page again, and try once more";
+    Err(Failure::invalid(message).because("wrong form token"))
 }
 
 #[cfg(test)]

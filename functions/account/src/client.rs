@@ -46,9 +46,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// Whether the app may ask for a scope at all: it registered it, and it is official where the scope is for official apps.
+    /// Whether the app may ask for a scope.
     pub fn may_ask_for(&self, scope: Scope) -> bool {
-        self.scopes.contains(scope) && (self.official || !scope.is_official_only())
+        self.scopes.allow(scope, self.official)
     }
 }
 

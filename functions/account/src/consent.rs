@@ -15,14 +15,13 @@
 use crate::authorize;
 use crate::browser::{self, Form};
 use crate::client::{self, Client};
-use crate::pages::{self, ConsentPage};
+use crate::pages::{self, Wanted};
 use crate::questions::{self, Method};
-use http::StatusCode;
 use serde::Deserialize;
 use tmcp_http::body::is_form;
 use tmcp_http::cors::Reader;
 use tmcp_http::people::{self, Person};
-use tmcp_http::{Call, Failure, Reply, caller, page};
+use tmcp_http::{Call, Failure, Reply, caller};
 use tmcp_ports::Platform;
 use tmcp_protocol::{ClientId, ErrorCode};
 
@@ -35,10 +34,7 @@ async fn holder<P: Platform>(call: &Call<P>) -> Result<Person, Failure> {
     if !people::is_alive(call, &person).await? {
         return Err(Failure::token("revoked"));
     }
-    if !person.names.level.is_full() {
-        return Err(Failure::new(ErrorCode::InsufficientPermissions, "sign in with a Matrix access token to decide this"));
-    }
-    Ok(person)
+    people::may_decide(person.names.level).map(|()| person)
 }
 
 /// The client of a question; one that was disabled since asks for nothing any more.
@@ -55,7 +51,7 @@ pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     {
         let question = questions::open(&call, &browser.uid, &id).await?;
         let client = asking(&call, &question.client_id).await?;
-        return pages::consent(&ConsentPage::new(&browser, &client, &question.scopes, &id, ""), None);
+        return pages::consent(&browser, Wanted::new(&browser, &client, &question.scopes), &id, "", None);
     }
     let person = holder(&call).await?;
     let question = questions::open(&call, &person.uid, &id).await?;
@@ -71,14 +67,7 @@ struct Answer {
 /// POST /oauth2/consent
 pub async fn answer<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     if is_form(&call.headers) {
-        return match from_page(&call).await {
-            Err(failure) => {
-                let status = StatusCode::from_u16(failure.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                call.note(failure.cause().unwrap_or_default());
-                Ok(Reply::page(page::problem(failure.message(), &call.request_id)).with_status(status))
-            }
-            reply => reply,
-        };
+        return from_page(&call).await;
     }
     let Answer { session, approve } = call.json()?;
     let person = holder(&call).await?;
@@ -88,13 +77,8 @@ pub async fn answer<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 
 async fn from_page<P: Platform>(call: &Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
-    let browser = browser::current(call).await?.ok_or_else(|| Failure::token("no session"))?;
-    browser.check(Form::Consent, form.get("token").unwrap_or_default())?;
-    let approve = match form.get("decision") {
-        Some("allow") => true,
-        Some("refuse") => false,
-        _ => return Err(Failure::invalid("the form has no decision: go back and choose one")),
-    };
+    let browser = browser::sender(call, Form::Consent, &form).await?;
+    let approve = questions::decision(&form)?.ok_or_else(questions::undecided)?;
     questions::answer(call, &browser.uid, form.require("session")?, approve, Method::Page).await?;
     match form.get("continue") {
         // Where the browser was going when it was asked. The request is checked anew, as if it came now.

@@ -13,7 +13,7 @@
 
 use crate::browser::{self, Browser, Form};
 use crate::client;
-use crate::pages::{self, DevicePage};
+use crate::pages::{self, Wanted};
 use crate::questions::{self, Between, Method};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -62,32 +62,21 @@ async fn open<P: Platform>(call: &Call<P>, code: &UserCode) -> Result<Request, F
 pub async fn answer<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
     let typed = form.require("user_code")?;
-    let signed_out = || Failure::new(ErrorCode::InvalidToken, "this browser is signed out: sign in, and try once more");
-    let browser = browser::current(&call).await?.ok_or_else(signed_out)?;
-    browser.check(Form::Device, form.get("token").unwrap_or_default())?;
+    let browser = browser::sender(&call, Form::Device, &form).await?;
     // A person who guesses changes addresses.
     call.draw(&SubjectId::user(&browser.uid, PLATFORM), LimitClass::DeviceGuess).await?;
     let code = UserCode::parse(typed).ok_or_else(unknown)?;
     let request = open(&call, &code).await?;
     call.is_about(Some(browser.uid.as_str()), Some(request.app_id.as_str()));
-    match form.get("decision") {
+    match questions::decision(&form)? {
         None => ask(&call, &browser, &code, &request).await,
-        Some("allow") => decide(&call, &browser, &code, &request, true).await,
-        Some("refuse") => decide(&call, &browser, &code, &request, false).await,
-        Some(_) => Err(Failure::invalid("the form has no decision: go back and choose one")),
+        Some(allow) => decide(&call, &browser, &code, &request, allow).await,
     }
 }
 
 async fn ask<P: Platform>(call: &Call<P>, browser: &Browser, code: &UserCode, request: &Request) -> Result<Reply, Failure> {
     let client = client::look_up(call, request.client_id.as_str()).await?.ok_or_else(unknown)?;
-    pages::device(&DevicePage::new(
-        browser,
-        &client,
-        &request.scope,
-        code.shown(),
-        &request.address,
-        pages::minute(request.created_at),
-    ))
+    pages::device(browser, Wanted::new(browser, &client, &request.scope), &code.shown(), &request.address, request.created_at)
 }
 
 async fn decide<P: Platform>(
@@ -99,8 +88,7 @@ async fn decide<P: Platform>(
 ) -> Result<Reply, Failure> {
     if allow {
         let client = client::look_up(call, request.client_id.as_str()).await?.ok_or_else(unknown)?;
-        let asked = request.scope.iter().filter(|scope| scope.needs_consent(client.official));
-        let missing = questions::missing(call, &browser.uid, &request.app_id, asked).await?;
+        let missing = questions::open_scopes(call, &browser.uid, &client, &request.scope).await?;
         if !missing.is_empty() {
             let between = Between { uid: &browser.uid, client_id: &request.client_id, app_id: &request.app_id };
             let question = questions::ask(call, between, &missing).await?;
@@ -108,7 +96,7 @@ async fn decide<P: Platform>(
         }
     }
     let body = json!({
-        "user_code": code.as_str(), "allow": allow, "app_id": request.app_id, "uid": browser.uid, "subject": browser.subject,
+        "user_code": code.as_str(), "allow": allow, "app_id": request.app_id, "uid": browser.uid, "subject": browser.names.text()?,
         "platform_session": browser.held.session, "generation": browser.held.generation,
     });
     match call.ask::<Value>(&INTERNAL_DEVICE_DECIDE, &body).await? {

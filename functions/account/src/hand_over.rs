@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tmcp_http::audit::Entry;
 use tmcp_http::cors::Reader;
-use tmcp_http::people::Names;
+use tmcp_http::people::{self, Names};
 use tmcp_http::subject::{self, Held, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, Reply, same_secret, sha256_hex};
 use tmcp_ports::{Platform, Random, Sql, stmt};
@@ -62,11 +62,8 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         return Err(Failure::invalid("continue must be a path of this server's pages, such as /oauth2/authorize?…"));
     }
     let claims = call.platform_claims()?;
-    if !claims.level.is_full() {
-        return Err(Failure::new(ErrorCode::InsufficientPermissions, "sign in with a Matrix access token to go on in a browser"));
-    }
-    let names = Names { sub: claims.matrix_user_id.clone(), wallet_id: claims.wallet_id.clone(), level: claims.level };
-    let names = serde_json::to_string(&names).map_err(|error| Failure::internal(error.to_string()))?;
+    people::may_decide(claims.level)?;
+    let names = Names::from(claims).text()?;
     let (handle, uid, session) = (secret(&call), claims.sub.as_str(), claims.session_id.as_str());
     let end = call.now().plus(LIFE_MS);
     call.platform.sql().query(stmt!(sql::HAND_OVER, sha256_hex(&handle), uid, names, session, claims.generation, end)).await?;
@@ -89,7 +86,7 @@ fn over() -> Failure {
 pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let (handle, on) = (call.parameter("handle").unwrap_or_default(), call.parameter("continue").unwrap_or_default());
     let found: Option<HolderRow> = call.platform.sql().first(stmt!(sql::FIND_HAND_OVER, sha256_hex(&handle), call.now())).await?;
-    let names = browser::names(&found.ok_or_else(over)?.subject)?;
+    let names = Names::parse(&found.ok_or_else(over)?.subject)?;
     let own = secret(&call);
     let page = pages::go_on(names.sub.as_str(), &handle, &on, &token(&own, &handle))?;
     Ok(page.header(header::SET_COOKIE, &Cookie::HandOver.set(&call.settings.issuer, &own, LIFE_MS / 1000)))

@@ -3,7 +3,7 @@
 use crate::browser::{Browser, Form};
 use crate::client::Client;
 use askama::Template;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFRESH};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFRESH};
 use tmcp_http::{Call, Failure, Reply, page};
 use tmcp_ports::Platform;
 use tmcp_protocol::{Millis, Scope, ScopeSet};
@@ -73,39 +73,47 @@ impl Asked {
     }
 }
 
-/// An app's question.
-#[derive(Template)]
-#[template(path = "consent.html")]
-pub struct ConsentPage<'a> {
+/// What an app wants of whom.
+pub struct Wanted<'a> {
     person: &'a str,
     app: &'a str,
     developer: Option<&'a str>,
     official: bool,
     scopes: Vec<Asked>,
-    question: &'a str,
-    token: String,
-    on: &'a str,
 }
 
-impl<'a> ConsentPage<'a> {
-    /// `on` is the request that the browser is on its way with; empty where it is not.
-    pub fn new(browser: &'a Browser, client: &'a Client, scopes: &ScopeSet, question: &'a str, on: &'a str) -> Self {
+impl<'a> Wanted<'a> {
+    /// `client` wants `scopes` of the person in `browser`.
+    pub fn new(browser: &'a Browser, client: &'a Client, scopes: &ScopeSet) -> Self {
         Self {
             person: browser.names.sub.as_str(),
             app: &client.name,
             developer: client.developer.as_deref(),
             official: client.official,
             scopes: scopes.iter().map(Asked::new).collect(),
-            question,
-            token: browser.token(Form::Consent),
-            on,
         }
     }
 }
 
-/// The question. Its form leads on to the app by way of redirects, which browsers hold to the policy of the page with the form.
-pub fn consent(page: &ConsentPage<'_>, redirect_uri: Option<&str>) -> Result<Reply, Failure> {
-    let reply = rendered(page)?;
+#[derive(Template)]
+#[template(path = "consent.html")]
+struct ConsentPage<'a> {
+    wanted: Wanted<'a>,
+    question: &'a str,
+    token: String,
+    on: &'a str,
+}
+
+/// An app's question; `on` is the request that the browser is on its way with, empty where it is not. The form leads on to the app by
+/// way of redirects, which browsers hold to the policy of the page with the form.
+pub fn consent(
+    browser: &Browser,
+    wanted: Wanted<'_>,
+    question: &str,
+    on: &str,
+    redirect_uri: Option<&str>,
+) -> Result<Reply, Failure> {
+    let reply = rendered(&ConsentPage { wanted, question, token: browser.token(Form::Consent), on })?;
     let origin = redirect_uri.and_then(|uri| Url::parse(uri).ok()).map(|url| url.origin().ascii_serialization());
     Ok(match origin {
         Some(origin) => reply.header(
@@ -129,48 +137,19 @@ pub fn device_code(person: &str, token: &str, code: &str) -> Result<Reply, Failu
     rendered(&DeviceCodePage { person, token, code })
 }
 
-/// What a device asks for.
 #[derive(Template)]
 #[template(path = "device.html")]
-pub struct DevicePage<'a> {
-    person: &'a str,
-    app: &'a str,
-    developer: Option<&'a str>,
-    official: bool,
-    scopes: Vec<Asked>,
-    code: String,
+struct DevicePage<'a> {
+    wanted: Wanted<'a>,
+    code: &'a str,
     address: &'a str,
     asked: String,
     token: String,
 }
 
-impl<'a> DevicePage<'a> {
-    /// `address` and `asked` say where from and when.
-    pub fn new(
-        browser: &'a Browser,
-        client: &'a Client,
-        scopes: &ScopeSet,
-        code: String,
-        address: &'a str,
-        asked: String,
-    ) -> Self {
-        Self {
-            person: browser.names.sub.as_str(),
-            app: &client.name,
-            developer: client.developer.as_deref(),
-            official: client.official,
-            scopes: scopes.iter().map(Asked::new).collect(),
-            code,
-            address,
-            asked,
-            token: browser.token(Form::Device),
-        }
-    }
-}
-
-/// The question of a device.
-pub fn device(page: &DevicePage<'_>) -> Result<Reply, Failure> {
-    rendered(page)
+/// The question of a device; `address` and `at` say where from and when it asked.
+pub fn device(browser: &Browser, wanted: Wanted<'_>, code: &str, address: &str, at: Millis) -> Result<Reply, Failure> {
+    rendered(&DevicePage { wanted, code, address, asked: minute(at), token: browser.token(Form::Device) })
 }
 
 #[derive(Template)]
@@ -235,6 +214,6 @@ pub fn account(page: &AccountPage<'_>) -> Result<Reply, Failure> {
 
 /// GET /account/style.css
 pub async fn style<P: Platform>(_: Call<P>) -> Result<Reply, Failure> {
-    let reply = Reply::page(include_str!("../templates/style.css").to_owned());
-    Ok(reply.header(CONTENT_TYPE, "text/css; charset=utf-8").header(CACHE_CONTROL, "public, max-age=3600"))
+    let reply = Reply::text("text/css; charset=utf-8", include_str!("../templates/style.css").to_owned());
+    Ok(reply.header(CACHE_CONTROL, "public, max-age=3600"))
 }

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tmcp_http::audit::Entry;
+use tmcp_http::body::Form;
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{Platform, Random, Row, Sql, stmt};
 use tmcp_protocol::ids::ulid;
@@ -18,6 +19,21 @@ use tmcp_protocol::{AppId, ClientId, ErrorCode, Scope, ScopeSet, Uid};
 
 /// A question is open so long (TMCP part 12, row 19).
 const OPEN_MS: i64 = 10 * 60 * 1000;
+
+/// What a page's form decides; `None` where it has no decision yet.
+pub fn decision(form: &Form) -> Result<Option<bool>, Failure> {
+    match form.get("decision") {
+        None => Ok(None),
+        Some("allow") => Ok(Some(true)),
+        Some("refuse") => Ok(Some(false)),
+        Some(_) => Err(undecided()),
+    }
+}
+
+/// A form that should have decided.
+pub fn undecided() -> Failure {
+    Failure::invalid("the form has no decision: go back and choose one")
+}
 
 /// Whom is asked by whom.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +46,19 @@ pub struct Between<'a> {
     pub app_id: &'a AppId,
 }
 
+/// Which of the scopes that this client wants the person has to agree to first.
+pub async fn open_scopes<P: Platform>(
+    call: &Call<P>,
+    uid: &Uid,
+    client: &Client,
+    wanted: &ScopeSet,
+) -> Result<ScopeSet, Failure> {
+    let asked = wanted.iter().filter(|scope| scope.needs_consent(client.official));
+    missing(call, uid, &client.app_id, asked).await
+}
+
 /// Which of the scopes the person has not agreed to.
-pub async fn missing<P: Platform>(
+async fn missing<P: Platform>(
     call: &Call<P>,
     uid: &Uid,
     app: &AppId,

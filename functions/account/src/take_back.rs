@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tmcp_http::audit::Entry;
 use tmcp_http::caller::Caller;
 use tmcp_http::outbox::{self, Channel, Message};
+use tmcp_http::people;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Platform, Random, Sql, stmt};
 use tmcp_protocol::ids::ulid;
@@ -48,14 +49,12 @@ pub struct Taken<'a> {
 }
 
 fn who<P: Platform>(call: &Call<P>, app: &AppId) -> Result<(Uid, MatrixUserId), Failure> {
-    let refused = |message: &'static str| Err(Failure::new(ErrorCode::InsufficientPermissions, message));
-    match &call.caller {
-        Caller::Platform(claims) if claims.level.is_full() => Ok((claims.sub.clone(), claims.matrix_user_id.clone())),
-        Caller::Tep(claims) if claims.aud == *app && claims.level.is_full() => Ok((claims.uid.clone(), claims.sub.clone())),
-        Caller::Platform(_) => refused("sign in with a Matrix access token to decide this"),
-        Caller::Tep(claims) if claims.aud == *app => refused("sign in with a Matrix access token to decide this"),
-        _ => refused("a mini-app's token is for its own app"),
-    }
+    let (level, person) = match &call.caller {
+        Caller::Platform(claims) => (claims.level, (claims.sub.clone(), claims.matrix_user_id.clone())),
+        Caller::Tep(claims) if claims.aud == *app => (claims.level, (claims.uid.clone(), claims.sub.clone())),
+        _ => return Err(Failure::new(ErrorCode::InsufficientPermissions, "a mini-app's token is for its own app")),
+    };
+    people::may_decide(level).map(|()| person)
 }
 
 /// Ends an app's sessions and forgets the note about it, if nobody noted it again since.

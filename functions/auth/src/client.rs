@@ -12,9 +12,9 @@ use tmcp_protocol::client::Grant;
 use tmcp_protocol::{ClientId, Scope};
 
 impl ClientRow {
-    /// Whether the app may have a scope at all: it registered it, and it is official where the scope is for official apps.
+    /// Whether the app may ask for a scope.
     pub fn may_ask_for(&self, scope: Scope) -> bool {
-        self.scopes.contains(scope) && (self.official != 0 || !scope.is_official_only())
+        self.scopes.allow(scope, self.official != 0)
     }
 
     /// Whether the client is registered for a grant.

@@ -83,7 +83,7 @@ pub async fn redeem<P: Platform>(
     if !consent::missing(call, &row.uid, client, &row.scope, false).await?.missing.is_empty() {
         return Err(invalid_grant("taken back since"));
     }
-    let person: Names = serde_json::from_slice(row.subject.as_bytes()).map_err(|error| Failure::internal(error.to_string()))?;
+    let person = Names::parse(&row.subject)?;
     // Signed before the code is used up: where signing fails, the client still has a code that works.
     let granted = Granted {
         uid: &row.uid,
@@ -126,25 +126,11 @@ pub async fn redeem<P: Platform>(
     if !session::stands(call, ground).await? {
         return Err(invalid_grant("revoked"));
     }
-    Ok(Issued {
-        access_token,
-        expires_in: mint::lifetime_s(&call.platform)?,
-        refresh_token,
-        scope: row.scope,
-        user_id: person.sub,
-        wallet_id: person.wallet_id,
-        exchanged: false,
-    })
+    let (expires_in, scope) = (mint::lifetime_s(&call.platform)?, row.scope);
+    Ok(Issued { access_token, expires_in, refresh_token, scope, person, exchanged: false })
 }
 
 async fn reused<P: Platform>(call: &Call<P>, row: &CodeRow) -> Result<Failure, Failure> {
-    let audit = call.audit(Entry {
-        action: "token.code.reuse",
-        outcome: "refused",
-        actor: Some(row.uid.as_str()),
-        target: Some(row.app_id.as_str()),
-        ..Entry::default()
-    });
-    family::end(call, &row.family, &row.uid, &row.app_id, audit).await?;
+    family::end_reused(call, "token.code.reuse", &row.family, &row.uid, &row.app_id).await?;
     Ok(invalid_grant("used before: what it gave is ended"))
 }

@@ -117,7 +117,6 @@ async fn issue<P: Platform>(
 ) -> Result<Issued, Failure> {
     let (now, session_id, refresh_token) = (call.now(), mint::session_id(call), family::new_token(call));
     let platform_session = person.session.as_ref().map(|held| held.session.as_str());
-    let subject_json = serde_json::to_string(&person.names).map_err(|error| Failure::internal(error.to_string()))?;
     let (uid, app, client_id) = (person.uid.as_str(), client.app_id.as_str(), client.client_id.as_str());
     let begin = stmt!(
         sql::BEGIN_FAMILY,
@@ -126,7 +125,7 @@ async fn issue<P: Platform>(
         app,
         client_id,
         platform_session,
-        subject_json,
+        person.names.text()?,
         scope.to_string(),
         now,
         now.plus(family::FAMILY_MS),
@@ -157,13 +156,6 @@ async fn issue<P: Platform>(
         },
     )
     .await?;
-    Ok(Issued {
-        access_token,
-        expires_in: mint::lifetime_s(&call.platform)?,
-        refresh_token,
-        scope,
-        user_id: person.names.sub,
-        wallet_id: person.names.wallet_id,
-        exchanged: true,
-    })
+    let expires_in = mint::lifetime_s(&call.platform)?;
+    Ok(Issued { access_token, expires_in, refresh_token, scope, person: person.names, exchanged: true })
 }

@@ -4,6 +4,7 @@ use crate::mint;
 use crate::sql;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tmcp_http::audit::Entry;
 use tmcp_http::subject::{self, SubjectId};
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{Platform, Random, Sql, Statement, stmt};
@@ -29,6 +30,19 @@ fn until<P: Platform>(call: &Call<P>) -> Millis {
 pub async fn end<P: Platform>(call: &Call<P>, family: &str, uid: &Uid, app: &AppId, audit: Statement) -> Result<(), Failure> {
     call.platform.sql().batch(vec![stmt!(sql::END_FAMILY, family, call.now()), audit]).await?;
     end_access(call, family, uid, app).await
+}
+
+/// Ends a family whose code or refresh token was used a second time: somebody else has it.
+pub async fn end_reused<P: Platform>(
+    call: &Call<P>,
+    action: &'static str,
+    family: &str,
+    uid: &Uid,
+    app: &AppId,
+) -> Result<(), Failure> {
+    let (actor, target) = (Some(uid.as_str()), Some(app.as_str()));
+    let audit = call.audit(Entry { action, outcome: "refused", actor, target, ..Entry::default() });
+    end(call, family, uid, app, audit).await
 }
 
 /// Refuses a family's access tokens from now on.

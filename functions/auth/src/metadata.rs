@@ -1,6 +1,6 @@
 //! GET /.well-known/oauth-authorization-server (RFC 8414): what a client library needs to know of us.
 
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
 
@@ -9,7 +9,7 @@ const DOCUMENT: &str = include_str!("metadata.json");
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let reply = Reply::page(DOCUMENT.replace('$', &call.settings.issuer)).header(CONTENT_TYPE, "application/json");
+    let reply = Reply::text("application/json", DOCUMENT.replace('$', &call.settings.issuer));
     Ok(reply.header(CACHE_CONTROL, "public, max-age=300").header(ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
 }
 

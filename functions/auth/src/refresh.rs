@@ -14,7 +14,6 @@ use crate::family;
 use crate::mint::{self, Granted};
 use crate::sql::{self, ClientRow, TokenRow};
 use crate::token::Issued;
-use tmcp_http::audit::Entry;
 use tmcp_http::body::Form;
 use tmcp_http::cors::Reader;
 use tmcp_http::people::Names;
@@ -53,7 +52,7 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     // rotation below fails or the token carries the old generation.
     let generation = call.enter(&subject, LimitClass::TokenRefresh, Some(&row.family)).await?;
     let Some(generation) = generation else { return Err(invalid_grant("the session was ended")) };
-    let person: Names = serde_json::from_slice(row.subject.as_bytes()).map_err(|error| Failure::internal(error.to_string()))?;
+    let person = Names::parse(&row.subject)?;
     // Signed before the old token is used up: where signing fails, the client still has a token that works.
     let granted = Granted {
         uid: &row.uid,
@@ -84,8 +83,7 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
         expires_in: mint::lifetime_s(&call.platform)?,
         refresh_token: next,
         scope,
-        user_id: person.sub,
-        wallet_id: person.wallet_id,
+        person,
         exchanged: false,
     })
 }
@@ -114,13 +112,6 @@ async fn refuse<P: Platform>(call: &Call<P>, hash: &str) -> Result<Failure, Fail
     if !is_reuse(&row, call.now()) {
         return Ok(invalid_grant(if row.used_at.is_some() { "used a moment ago" } else { "expired" }));
     }
-    let audit = call.audit(Entry {
-        action: "token.refresh.reuse",
-        outcome: "refused",
-        actor: Some(row.uid.as_str()),
-        target: Some(row.app_id.as_str()),
-        ..Entry::default()
-    });
-    family::end(call, &row.family, &row.uid, &row.app_id, audit).await?;
+    family::end_reused(call, "token.refresh.reuse", &row.family, &row.uid, &row.app_id).await?;
     Ok(invalid_grant("reuse: the family is ended"))
 }

@@ -2,10 +2,11 @@
 
 use crate::{client, client_credentials, code, device_grant, exchange, refresh};
 use serde_json::json;
+use tmcp_http::people::Names;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
+use tmcp_protocol::ScopeSet;
 use tmcp_protocol::client::Grant;
-use tmcp_protocol::{MatrixUserId, ScopeSet};
 
 /// A grant's good answer.
 pub struct Issued {
@@ -17,10 +18,8 @@ pub struct Issued {
     pub refresh_token: String,
     /// What was granted.
     pub scope: ScopeSet,
-    /// The person.
-    pub user_id: MatrixUserId,
-    /// Their wallet.
-    pub wallet_id: String,
+    /// Whose it is.
+    pub person: Names,
     /// Whether it came from a token exchange.
     pub exchanged: bool,
 }
@@ -29,7 +28,7 @@ impl Issued {
     fn reply(self) -> Result<Reply, Failure> {
         let mut body = json!({
             "access_token": self.access_token, "token_type": "Bearer", "expires_in": self.expires_in,
-            "refresh_token": self.refresh_token, "scope": self.scope, "user_id": self.user_id, "wallet_id": self.wallet_id,
+            "refresh_token": self.refresh_token, "scope": self.scope, "user_id": self.person.sub, "wallet_id": self.person.wallet_id,
         });
         if let (true, Some(body)) = (self.exchanged, body.as_object_mut()) {
             body.insert("delegated_session".to_owned(), json!(true));

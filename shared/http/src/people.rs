@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tmcp_ports::Platform;
 use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::INTERNAL_VERIFY;
-use tmcp_protocol::token::{AuthLevel, TokenError};
-use tmcp_protocol::{MatrixUserId, Uid};
+use tmcp_protocol::token::{AuthLevel, PlatformClaims, TokenError};
+use tmcp_protocol::{ErrorCode, MatrixUserId, Uid};
 
 /// What tokens say of a person beside the internal id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,32 @@ pub struct Names {
     /// How strong the sign-in was.
     #[serde(default, skip_serializing_if = "AuthLevel::is_full")]
     pub level: AuthLevel,
+}
+
+impl Names {
+    /// Reads what [`Names::text`] wrote.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        serde_json::from_slice(text.as_bytes()).map_err(|error| Failure::internal(error.to_string()))
+    }
+
+    /// As they are kept beside what was granted on them.
+    pub fn text(&self) -> Result<String, Failure> {
+        serde_json::to_string(self).map_err(|error| Failure::internal(error.to_string()))
+    }
+}
+
+impl From<&PlatformClaims> for Names {
+    fn from(claims: &PlatformClaims) -> Self {
+        Self { sub: claims.matrix_user_id.clone(), wallet_id: claims.wallet_id.clone(), level: claims.level }
+    }
+}
+
+/// Refuses who signed in by OpenID token: a widget can get one without the person knowing, so that it decides nothing.
+pub fn may_decide(level: AuthLevel) -> Result<(), Failure> {
+    match level.is_full() {
+        true => Ok(()),
+        false => Err(Failure::new(ErrorCode::InsufficientPermissions, "sign in with a Matrix access token to decide this")),
+    }
 }
 
 /// A person, as their token proves them.
@@ -80,7 +106,7 @@ pub async fn of_token<P: Platform>(
         Ok(verified) => Ok(match verified.caller {
             Caller::Platform(claims) => Ok(Person {
                 uid: claims.sub.clone(),
-                names: Names { sub: claims.matrix_user_id.clone(), wallet_id: claims.wallet_id.clone(), level: claims.level },
+                names: Names::from(&*claims),
                 session: Some(Held { generation: claims.generation, session: claims.session_id.clone() }),
             }),
             _ => Err("an app's token, not the person's".to_owned()),

@@ -17,7 +17,7 @@ use tmcp_ports::{Clock, Config, Platform};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::bucket::Admission;
 use tmcp_protocol::limits::LimitClass;
-use tmcp_protocol::routes::{Access, Route};
+use tmcp_protocol::routes::{self, Access, ErrorForm, Route};
 use tmcp_protocol::token::TokenKind;
 
 /// The answer to one request at one route.
@@ -27,6 +27,9 @@ pub(crate) async fn run<P: Platform>(route: &'static Route, request: Request, ha
         return Failure::internal("a request outside serve").into_response(route.errors, "", tmcp_protocol::Millis(0));
     };
     around.notes.write(|notes| notes.route = Some(route.path));
+    // A form is sent by a page, whose reader wants a page.
+    let by_form = matches!(route.body, routes::Body::JsonOrForm(_)) && body::is_form(&parts.headers);
+    let errors = if by_form { ErrorForm::Page } else { route.errors };
     let outcome = match admit(route, &around, &parts.headers).await {
         Ok(caller) => match call(route, &around, caller, parts, body).await {
             Ok(call) => handler(call).await,
@@ -44,7 +47,7 @@ pub(crate) async fn run<P: Platform>(route: &'static Route, request: Request, ha
                     None => failure.code().as_str().to_owned(),
                 });
             });
-            failure.into_response(route.errors, &around.request_id, around.platform.clock().now())
+            failure.into_response(errors, &around.request_id, around.platform.clock().now())
         }
     }
 }

@@ -165,6 +165,11 @@ impl ScopeSet {
         self.0.iter().copied()
     }
 
+    /// Of an app's registered scopes: whether it may ask for one at all. Some are for official apps only.
+    pub fn allow(&self, scope: Scope, official: bool) -> bool {
+        self.contains(scope) && (official || !scope.is_official_only())
+    }
+
     /// Whether every scope of the set is in `other` too.
     pub fn is_subset(&self, other: &Self) -> bool {
         self.0.is_subset(&other.0)
@@ -228,6 +233,14 @@ mod tests {
             assert_eq!(scope.needs_consent(false), !storage, "{scope}");
             assert_eq!(scope.needs_consent(true), !storage && *scope != Scope::UserRead, "{scope}");
         }
+    }
+
+    #[test]
+    fn an_app_asks_for_what_it_registered_and_privileged_scopes_are_for_official_ones() {
+        let registered = ScopeSet::parse("user:read wallet:admin").unwrap();
+        let allowed = |official| Scope::ALL.iter().copied().filter(|one| registered.allow(*one, official)).collect::<Vec<_>>();
+        assert_eq!(allowed(false), [Scope::UserRead]);
+        assert_eq!(allowed(true), [Scope::UserRead, Scope::WalletAdmin]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use http::request::Builder;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use tmcp_protocol::routes::Function;
-use tmcp_testkit::{Answer, Client, TestPlatform};
+use tmcp_testkit::{Answer, Client, Connected, TestPlatform};
 use url::Url;
 
 const BACK: &str = "https://app.example/back?x=1";
@@ -29,6 +29,7 @@ struct World {
     form: String,
     handle: String,
     uses: usize,
+    _connected: Connected,
 }
 
 thread_local! {
@@ -73,6 +74,7 @@ impl World {
             form: String::new(),
             handle: String::new(),
             uses: 0,
+            _connected: platform.in_process().until_dropped(),
         };
         world.signed_in()
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use tmcp_protocol::routes::Function;
-use tmcp_testkit::{Answer, Client, TestPlatform};
+use tmcp_testkit::{Answer, Client, Connected, TestPlatform};
 
 const SECRET: &str = "secret-secret-secret-secret-secret-";
 const EXCHANGE: &str = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange\
@@ -23,6 +23,7 @@ struct World {
     access: String,
     refresh: String,
     uses: usize,
+    _connected: Connected,
 }
 
 thread_local! {
@@ -56,7 +57,8 @@ impl World {
         }
         let body = json!({"matrix_user_id": "@alice:hs", "access_token": "alice"});
         let platform_token = text(&done(client.json("POST", "/api/v1/auth/matrix", "", body)).body, "access_token");
-        let world = Self { client, platform_token, access: String::new(), refresh: String::new(), uses: 0 };
+        let (access, refresh, _connected) = (String::new(), String::new(), platform.in_process().until_dropped());
+        let world = Self { client, platform_token, access, refresh, uses: 0, _connected };
         world.renewed()
     }
 
