@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use tmcp_protocol::provider;
+
 use crate::functions::CONTRACT;
 use crate::keys::Keys;
 
@@ -49,6 +51,7 @@ pub const SETTINGS: &[Setting] = &[
     secret("SIGNING_KEYS", &["auth"], Form::Object),
     plain("HOMESERVERS", &["identity"], Form::Array),
     plain("FEDERATION", &["identity"], Form::Text),
+    secret("PROVIDERS", &["identity"], Form::Optional),
     secret("STORAGE_KEYS", &["storage"], Form::Object),
     secret("OPERATOR_TOKEN", &["ops"], Form::Text),
     plain("METRICS_SAMPLE", ALL, Form::Optional),
@@ -61,6 +64,8 @@ pub const SETTINGS: &[Setting] = &[
 
 /// The Spin variable that `allowed_outbound_hosts` names: the origin of the configured homeserver.
 const HOMESERVER_ORIGIN: &str = "homeserver_origin";
+/// The same of providers that are not on https: development's, and tests'. `--set PROVIDER_ORIGIN=…` gives it.
+const PROVIDER_ORIGIN: &str = "provider_origin";
 
 const fn plain(name: &'static str, functions: &'static [&'static str], form: Form) -> Setting {
     Setting { name, functions, secret: false, form }
@@ -74,6 +79,7 @@ const fn secret(name: &'static str, functions: &'static [&'static str], form: Fo
 pub struct Config {
     values: BTreeMap<String, String>,
     homeserver: Option<String>,
+    provider_origin: Option<String>,
 }
 
 impl Config {
@@ -104,7 +110,8 @@ impl Config {
             let value = values.get(setting.name).map(String::as_str).unwrap_or_default();
             check(setting, value)?;
         }
-        Ok(Self { values, homeserver: homeserver.map(str::to_owned) })
+        let provider_origin = values.remove(&PROVIDER_ORIGIN.to_uppercase());
+        Ok(Self { values, homeserver: homeserver.map(str::to_owned), provider_origin })
     }
 
     /// What one function gets; a value that is not in the table goes to all.
@@ -128,6 +135,9 @@ impl Config {
         // Nothing listens on port 1: without a homeserver no outgoing call is allowed to succeed.
         let origin = self.homeserver.as_deref().unwrap_or("http://127.0.0.1:1");
         variables.entry(HOMESERVER_ORIGIN.to_owned()).or_insert(origin);
+        if let Some(origin) = &self.provider_origin {
+            variables.insert(PROVIDER_ORIGIN.to_owned(), origin);
+        }
         variables
     }
 }
@@ -143,6 +153,9 @@ pub fn check(setting: &Setting, value: &str) -> Result<()> {
         }
         Form::Array if !json.is_array() => {
             bail!("configuration value {name} must be a JSON array")
+        }
+        Form::Optional if name == "PROVIDERS" && !value.is_empty() => {
+            provider::parse(value).map(|_| ()).map_err(|problem| anyhow::anyhow!("configuration value {name}: {problem}"))
         }
         _ => Ok(()),
     }

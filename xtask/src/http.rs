@@ -35,6 +35,11 @@ pub fn post(url: &str, token: Option<&str>, body: &Value) -> Result<Answer> {
     answer(request.send(body.to_string()), url)
 }
 
+/// POST of a form.
+pub fn post_form(url: &str, form: &[(&str, &str)]) -> Result<Answer> {
+    answer(agent().post(url).send_form(form.iter().copied()), url)
+}
+
 /// POST without a body.
 pub fn post_empty(url: &str, token: &str) -> Result<Answer> {
     answer(authorized(agent().post(url), Some(token)).send_empty(), url)

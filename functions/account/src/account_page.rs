@@ -1,14 +1,16 @@
 //! GET /account and its forms: a person's apps and browsers, and ending either.
 
-use crate::browser::{self, Browser, Cookie, Form};
+use crate::browser::{self, Browser, Form};
 use crate::client;
 use crate::pages::{self, AccountPage, AppEntry, BrowserEntry};
+use crate::sign_in;
 use crate::sql::{self, BrowserRow, ConsentRow};
 use crate::take_back::{self, Taken};
 use http::header;
 use serde::Deserialize;
 use serde_json::json;
 use tmcp_http::audit::Entry;
+use tmcp_http::cookie::Cookie;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::routes::{ACCOUNT, INTERNAL_APPS};
@@ -49,7 +51,7 @@ struct SessionsRow {
 
 /// GET /account
 pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let Some(browser) = browser::current(&call).await? else { return pages::sign_in(None) };
+    let Some(browser) = browser::current(&call).await? else { return sign_in::page(&call, None).await };
     let now = call.now();
     let rows: Vec<BrowserRow> =
         call.platform.sql().rows(stmt!(sql::BROWSERS, browser.uid.as_str(), now, browser::idle_since(now))).await?;
@@ -62,7 +64,7 @@ pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         used: pages::minute(row.used_at),
     });
     pages::account(&AccountPage {
-        person: browser.names.sub.as_str(),
+        person: browser.names.shown(),
         apps: apps(&call, &browser).await?,
         browsers: browsers.collect(),
         revoke_token: browser.token(Form::Revoke),
@@ -75,7 +77,7 @@ pub async fn revoke<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
     let app = AppId::parse(form.require("app")?).map_err(|error| Failure::invalid(error.to_string()))?;
     let browser = browser::sender(&call, Form::Revoke, &form).await?;
-    let (uid, matrix_user_id) = (&browser.uid, &browser.names.sub);
+    let (uid, matrix_user_id) = (&browser.uid, browser.names.sub.as_ref());
     take_back::take_back(&call, Taken { uid, matrix_user_id, app: &app, scopes: None, reason: "user_initiated" }).await?;
     Ok(Reply::see_other(ACCOUNT.path))
 }

@@ -14,6 +14,7 @@ use crate::browser::{self, Browser};
 use crate::client::{self, Client};
 use crate::pages::{self, Wanted};
 use crate::questions::{self, Between};
+use crate::sign_in;
 use serde::Deserialize;
 use serde_json::json;
 use tmcp_http::subject::SubjectId;
@@ -60,8 +61,9 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         Ok(request) => request,
         Err(wrong) => return tell(&call, &wrong),
     };
-    let Some(browser) = browser::current(&call).await? else { return pages::sign_in(Some(&client)) };
+    let Some(browser) = browser::current(&call).await? else { return sign_in::page(&call, Some(&client)).await };
     call.is_about(Some(browser.uid.as_str()), Some(client.app_id.as_str()));
+    browser.names.matrix()?;
     // Each way from here leaves a row behind.
     call.draw(&SubjectId::user(&browser.uid, client.app_id.as_str()), LimitClass::Consent).await?;
     let missing = questions::open_scopes(&call, &browser.uid, &client, &request.scopes).await?;

@@ -2,13 +2,14 @@
 //! are signed in with, always under a new id, and ends with that client's session, after a day unused, or after two weeks.
 
 use crate::sql::{self, HolderRow};
-use http::header;
-use std::fmt::Write;
+use http::{HeaderMap, header};
 use tmcp_http::body;
+use tmcp_http::cookie::{self, Cookie};
 use tmcp_http::people::Names;
 use tmcp_http::subject::{self, Held, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, same_secret, sha256_hex};
-use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_ports::{Platform, Random, Sql, stmt};
+use tmcp_protocol::ids::ulid;
 use tmcp_protocol::{ErrorCode, Millis, Uid};
 
 /// A session that nobody used for so long is over.
@@ -68,51 +69,22 @@ impl Browser {
     }
 }
 
-/// Our cookies.
-#[derive(Debug, Clone, Copy)]
-pub enum Cookie {
-    /// A browser session. Lax: a link of an app's leads here with it.
-    Session,
-    /// The browser that a hand-over's question was shown in. Strict: only our page's own form comes with it.
-    HandOver,
+/// As much as is kept of what a browser calls itself.
+const MAX_AGENT: usize = 200;
+
+/// What a browser calls itself.
+pub fn agent(headers: &HeaderMap) -> String {
+    cut(headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default())
 }
 
-impl Cookie {
-    /// The name. The prefix holds the browser to the attributes, and needs https; over http, which is for development on one machine,
-    /// there is none.
-    fn name(self, issuer: &str) -> &'static str {
-        match (self, is_https(issuer)) {
-            (Cookie::Session, true) => "__Host-tmcp_session",
-            (Cookie::Session, false) => "tmcp_session",
-            (Cookie::HandOver, true) => "__Host-tmcp_hand_over",
-            (Cookie::HandOver, false) => "tmcp_hand_over",
-        }
-    }
-
-    /// A `Set-Cookie` that puts it into the browser, or takes it out where it lives for no second.
-    pub fn set(self, issuer: &str, secret: &str, seconds: i64) -> String {
-        let site = match self {
-            Cookie::Session => "Lax",
-            Cookie::HandOver => "Strict",
-        };
-        let mut text = format!("{}={secret}; Path=/; HttpOnly; SameSite={site}; Max-Age={seconds}", self.name(issuer));
-        if is_https(issuer) {
-            let _ = write!(text, "; Secure");
-        }
-        text
-    }
+/// As much of it as is kept.
+pub fn cut(agent: &str) -> String {
+    agent.chars().take(MAX_AGENT).collect()
 }
 
-fn is_https(issuer: &str) -> bool {
-    issuer.starts_with("https://")
-}
-
-/// What the browser sent of a cookie.
-pub fn sent<P: Platform>(call: &Call<P>, cookie: Cookie) -> Option<String> {
-    let name = cookie.name(&call.settings.issuer);
-    let cookies = call.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned())
+/// The id of a new session.
+pub fn new_id<P: Platform>(call: &Call<P>) -> String {
+    format!("browser_{}", ulid(call.now(), call.platform.random().bytes()))
 }
 
 /// Used later than that, a session is not over.
@@ -122,7 +94,7 @@ pub fn idle_since(now: Millis) -> Millis {
 
 /// Who is there; `None` where nobody is signed in.
 pub async fn current<P: Platform>(call: &Call<P>) -> Result<Option<Browser>, Failure> {
-    let Some(secret) = sent(call, Cookie::Session) else { return Ok(None) };
+    let Some(secret) = cookie::sent(call, Cookie::Session) else { return Ok(None) };
     let now = call.now();
     let used = stmt!(sql::USE_BROWSER, sha256_hex(&secret), now, idle_since(now));
     let row: Option<HolderRow> = call.platform.sql().first(used).await?;
@@ -157,17 +129,5 @@ mod tests {
         assert_eq!(token(Form::Revoke, "a"), token(Form::Revoke, "a"));
         assert_ne!(token(Form::Revoke, "a"), token(Form::End, "a"));
         assert_ne!(token(Form::Revoke, "a"), token(Form::Revoke, "b"));
-    }
-
-    #[test]
-    fn a_cookie_is_for_this_host_and_no_script() {
-        let set = |cookie: Cookie, issuer: &str| cookie.set(issuer, "s", 60);
-        let (https, http) = ("https://tmcp.example", "http://127.0.0.1:8080");
-        assert_eq!(set(Cookie::Session, https), "__Host-tmcp_session=s; Path=/; HttpOnly; SameSite=Lax; Max-Age=60; Secure");
-        assert_eq!(
-            set(Cookie::HandOver, https),
-            "__Host-tmcp_hand_over=s; Path=/; HttpOnly; SameSite=Strict; Max-Age=60; Secure"
-        );
-        assert_eq!(set(Cookie::Session, http), "tmcp_session=s; Path=/; HttpOnly; SameSite=Lax; Max-Age=60");
     }
 }

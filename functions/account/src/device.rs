@@ -15,6 +15,7 @@ use crate::browser::{self, Browser, Form};
 use crate::client;
 use crate::pages::{self, Wanted};
 use crate::questions::{self, Between, Method};
+use crate::sign_in;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tmcp_http::subject::{PLATFORM, SubjectId};
@@ -41,13 +42,9 @@ fn unknown() -> Failure {
 
 /// GET /oauth2/device
 pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let Some(browser) = browser::current(&call).await? else { return pages::sign_in(None) };
+    let Some(browser) = browser::current(&call).await? else { return sign_in::page(&call, None).await };
     let code = call.parameter("user_code").and_then(|typed| UserCode::parse(&typed));
-    pages::device_code(
-        browser.names.sub.as_str(),
-        &browser.token(Form::Device),
-        &code.map(|code| code.shown()).unwrap_or_default(),
-    )
+    pages::device_code(browser.names.shown(), &browser.token(Form::Device), &code.map(|code| code.shown()).unwrap_or_default())
 }
 
 async fn open<P: Platform>(call: &Call<P>, code: &UserCode) -> Result<Request, Failure> {
@@ -87,6 +84,7 @@ async fn decide<P: Platform>(
     allow: bool,
 ) -> Result<Reply, Failure> {
     if allow {
+        browser.names.matrix()?;
         let client = client::look_up(call, request.client_id.as_str()).await?.ok_or_else(unknown)?;
         let missing = questions::open_scopes(call, &browser.uid, &client, &request.scope).await?;
         if !missing.is_empty() {

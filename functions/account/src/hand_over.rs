@@ -12,45 +12,30 @@
 //! The races: of two browsers with one address one gets the session. A logout in between finds the session's row, or is found by the
 //! question that is asked once the row is there. What if it dies? The handle is used up and the session stored in one batch.
 
-use crate::browser::{self, Cookie, Form};
+use crate::browser::{self, Form};
 use crate::pages;
 use crate::sql::{self, HolderRow};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header;
 use serde::Deserialize;
 use serde_json::json;
 use tmcp_http::audit::Entry;
+use tmcp_http::cookie::{self, Cookie};
 use tmcp_http::cors::Reader;
+use tmcp_http::page::is_ours;
 use tmcp_http::people::{self, Names};
 use tmcp_http::subject::{self, Held, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, Reply, same_secret, sha256_hex};
-use tmcp_ports::{Platform, Random, Sql, stmt};
+use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::ErrorCode;
-use tmcp_protocol::ids::ulid;
-use tmcp_protocol::routes::{ACCOUNT, AUTHORIZE, CONSENT, CONTINUE, DEVICE_PAGE};
+use tmcp_protocol::routes::{ACCOUNT, CONTINUE};
 
 /// A handle is good so long.
 const LIFE_MS: i64 = 60_000;
-/// As much as is kept of what a browser calls itself.
-const MAX_AGENT: usize = 200;
-const MAX_CONTINUE: usize = 4000;
 
 #[derive(Deserialize)]
 struct HandOverRequest {
     #[serde(rename = "continue")]
     on: Option<String>,
-}
-
-/// Whether an address leads to our pages: a path of ours, as a browser would send it.
-fn is_ours(to: &str) -> bool {
-    let path = to.split('?').next().unwrap_or_default();
-    let graphic = to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#' && byte != b'\\');
-    to.len() <= MAX_CONTINUE && graphic && [AUTHORIZE.path, CONSENT.path, DEVICE_PAGE.path, ACCOUNT.path].contains(&path)
-}
-
-fn secret<P: Platform>(call: &Call<P>) -> String {
-    URL_SAFE_NO_PAD.encode(call.platform.random().bytes::<32>())
 }
 
 /// POST /api/v1/auth/browser
@@ -64,7 +49,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let claims = call.platform_claims()?;
     people::may_decide(claims.level)?;
     let names = Names::from(claims).text()?;
-    let (handle, uid, session) = (secret(&call), claims.sub.as_str(), claims.session_id.as_str());
+    let (handle, uid, session) = (call.secret(), claims.sub.as_str(), claims.session_id.as_str());
     let end = call.now().plus(LIFE_MS);
     call.platform.sql().query(stmt!(sql::HAND_OVER, sha256_hex(&handle), uid, names, session, claims.generation, end)).await?;
     let query =
@@ -87,8 +72,8 @@ pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let (handle, on) = (call.parameter("handle").unwrap_or_default(), call.parameter("continue").unwrap_or_default());
     let found: Option<HolderRow> = call.platform.sql().first(stmt!(sql::FIND_HAND_OVER, sha256_hex(&handle), call.now())).await?;
     let names = Names::parse(&found.ok_or_else(over)?.subject)?;
-    let own = secret(&call);
-    let page = pages::go_on(names.sub.as_str(), &handle, &on, &token(&own, &handle))?;
+    let own = call.secret();
+    let page = pages::go_on(names.shown(), &handle, &on, &token(&own, &handle))?;
     Ok(page.header(header::SET_COOKIE, &Cookie::HandOver.set(&call.settings.issuer, &own, LIFE_MS / 1000)))
 }
 
@@ -96,7 +81,7 @@ pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 pub async fn go_on<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
     let (handle, on) = (form.require("handle")?, form.get("continue").unwrap_or(ACCOUNT.path));
-    let own = browser::sent(&call, Cookie::HandOver).unwrap_or_default();
+    let own = cookie::sent(&call, Cookie::HandOver).unwrap_or_default();
     if own.is_empty() || !same_secret(form.get("token").unwrap_or_default(), &token(&own, handle)) {
         return Err(Failure::invalid("open the link from your app, and go on from there").because("not from our page"));
     }
@@ -104,15 +89,15 @@ pub async fn go_on<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     if !is_ours(on) {
         return Err(Failure::invalid("this link leads elsewhere"));
     }
-    let (now, secret) = (call.now(), secret(&call));
+    let (now, secret, id) = (call.now(), call.secret(), browser::new_id(&call));
     let browser = sha256_hex(&secret);
-    let id = format!("browser_{}", ulid(now, call.platform.random().bytes()));
-    let agent = call.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    let agent: String = agent.chars().take(MAX_AGENT).collect();
-    let end = now.plus(browser::LIFE_MS);
+    let (agent, end) = (browser::agent(&call.headers), now.plus(browser::LIFE_MS));
     let begin =
         stmt!(sql::BEGIN_BROWSER, hash.as_str(), now, browser.as_str(), id.as_str(), agent, call.address.truncated(), end);
-    let results = call.platform.sql().batch(vec![stmt!(sql::USE_HAND_OVER, hash, now, browser.as_str()), begin]).await?;
+    let replaced = cookie::sent(&call, Cookie::Session).map(sha256_hex);
+    let batch =
+        vec![stmt!(sql::USE_HAND_OVER, hash, now, browser.as_str()), begin, stmt!(sql::REPLACE_BROWSER, replaced, id.as_str())];
+    let results = call.platform.sql().batch(batch).await?;
     let row: HolderRow = results.into_iter().next().and_then(|rows| rows.into_iter().next()).ok_or_else(over)?.decode()?;
     call.is_about(Some(row.uid.as_str()), None);
     let held = Held { generation: row.generation, session: row.platform_session };
@@ -129,28 +114,4 @@ pub async fn go_on<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     }
     let cookie = Cookie::Session.set(&call.settings.issuer, &secret, browser::LIFE_MS / 1000);
     Ok(pages::go(on)?.header(header::SET_COOKIE, &cookie))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_ours;
-
-    #[test]
-    fn a_browser_goes_on_to_our_pages_and_nowhere_else() {
-        for (to, ours) in [
-            ("/account", true),
-            ("/oauth2/authorize?client_id=ma_a&state=a%20b", true),
-            ("/oauth2/consent?session=consent_1", true),
-            ("/oauth2/device?user_code=BCDF-GHJK", true),
-            ("/oauth2/token", false),
-            ("//evil.example/account", false),
-            ("https://evil.example/account", false),
-            ("/\\evil.example", false),
-            ("/account\r\nset-cookie: a=b", false),
-            ("/account#x", false),
-            ("", false),
-        ] {
-            assert_eq!(is_ours(to), ours, "{to}");
-        }
-    }
 }

@@ -7,6 +7,7 @@
 mod account_page;
 mod authorize;
 mod authorize_request;
+mod begin_browser;
 mod browser;
 mod client;
 mod consent;
@@ -16,6 +17,7 @@ mod hand_over;
 mod maintain;
 mod pages;
 mod questions;
+mod sign_in;
 mod sql;
 mod status;
 mod take_back;
@@ -46,6 +48,7 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::ACCOUNT_END, account_page::end)
         .at(&routes::STYLE, pages::style)
         .at(&routes::INTERNAL_CONSENTS, questions::handle)
+        .at(&routes::INTERNAL_BEGIN_BROWSER, begin_browser::handle)
         .at(&routes::INTERNAL_END_BROWSERS, end_browsers::handle)
         .at(&routes::INTERNAL_STATUS_ACCOUNT, status::handle)
         .at(&routes::INTERNAL_MAINTAIN_ACCOUNT, maintain::handle)

@@ -24,15 +24,24 @@ pub fn minute(at: Millis) -> String {
     format!("{} UTC", text.replace('T', " "))
 }
 
+/// A provider that people can sign in with.
+pub struct Way {
+    /// What it is called.
+    pub name: String,
+    /// Where it begins.
+    pub address: String,
+}
+
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct SignInPage<'a> {
     app: Option<&'a str>,
+    ways: &'a [Way],
 }
 
 /// Nobody is signed in.
-pub fn sign_in(client: Option<&Client>) -> Result<Reply, Failure> {
-    rendered(&SignInPage { app: client.map(|client| client.name.as_str()) })
+pub fn sign_in(client: Option<&Client>, ways: &[Way]) -> Result<Reply, Failure> {
+    rendered(&SignInPage { app: client.map(|client| client.name.as_str()), ways })
 }
 
 #[derive(Template)]
@@ -86,7 +95,7 @@ impl<'a> Wanted<'a> {
     /// `client` wants `scopes` of the person in `browser`.
     pub fn new(browser: &'a Browser, client: &'a Client, scopes: &ScopeSet) -> Self {
         Self {
-            person: browser.names.sub.as_str(),
+            person: browser.names.shown(),
             app: &client.name,
             developer: client.developer.as_deref(),
             official: client.official,

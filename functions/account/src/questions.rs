@@ -6,8 +6,6 @@
 
 use crate::client::Client;
 use crate::sql::{self, QuestionRow};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tmcp_http::audit::Entry;
@@ -75,7 +73,7 @@ fn is_scope(row: &Row, scope: Scope) -> bool {
 
 /// Puts a question; the id is for whoever will show it.
 pub async fn ask<P: Platform>(call: &Call<P>, between: Between<'_>, scopes: &ScopeSet) -> Result<String, Failure> {
-    let id = format!("consent_{}", URL_SAFE_NO_PAD.encode(call.platform.random().bytes::<32>()));
+    let id = format!("consent_{}", call.secret());
     let Between { uid, client_id, app_id } = between;
     let end = call.now().plus(OPEN_MS);
     let hash = sha256_hex(&id);

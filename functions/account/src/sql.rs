@@ -54,6 +54,12 @@ pub const USE_HAND_OVER: &str = "UPDATE hand_overs SET browser = ?3 WHERE hash =
 pub const BEGIN_BROWSER: &str = "INSERT INTO browser_sessions (hash, id, uid, subject, platform_session, generation, agent, \
     address, created_at, used_at, ends_at) SELECT ?3, ?4, uid, subject, platform_session, generation, ?5, ?6, ?2, ?2, ?7 \
     FROM hand_overs WHERE hash = ?1 AND browser = ?3 RETURNING id";
+/// Begins one that a sign-in here leads to.
+pub const PUT_BROWSER: &str = "INSERT INTO browser_sessions (hash, id, uid, subject, platform_session, generation, agent, \
+    address, created_at, used_at, ends_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)";
+/// Ends the session that the browser had before, if the new one began.
+pub const REPLACE_BROWSER: &str = "DELETE FROM browser_sessions WHERE hash = ?1 \
+    AND EXISTS (SELECT 1 FROM browser_sessions b WHERE b.id = ?2)";
 /// Handles that are over.
 pub const FORGET_HAND_OVERS: &str = "DELETE FROM hand_overs WHERE hash IN \
     (SELECT hash FROM hand_overs WHERE expires_at <= ?1 LIMIT 500)";

@@ -38,8 +38,8 @@ struct TakeBackRequest {
 pub struct Taken<'a> {
     /// The person.
     pub uid: &'a Uid,
-    /// Their Matrix id.
-    pub matrix_user_id: &'a MatrixUserId,
+    /// Their Matrix id, if they have one.
+    pub matrix_user_id: Option<&'a MatrixUserId>,
     /// The app.
     pub app: &'a AppId,
     /// These scopes; all of them where it is `None`.
@@ -48,10 +48,10 @@ pub struct Taken<'a> {
     pub reason: &'a str,
 }
 
-fn who<P: Platform>(call: &Call<P>, app: &AppId) -> Result<(Uid, MatrixUserId), Failure> {
+fn who<P: Platform>(call: &Call<P>, app: &AppId) -> Result<(Uid, Option<MatrixUserId>), Failure> {
     let (level, person) = match &call.caller {
         Caller::Platform(claims) => (claims.level, (claims.sub.clone(), claims.matrix_user_id.clone())),
-        Caller::Tep(claims) if claims.aud == *app => (claims.level, (claims.uid.clone(), claims.sub.clone())),
+        Caller::Tep(claims) if claims.aud == *app => (claims.level, (claims.uid.clone(), Some(claims.sub.clone()))),
         _ => return Err(Failure::new(ErrorCode::InsufficientPermissions, "a mini-app's token is for its own app")),
     };
     people::may_decide(level).map(|()| person)
@@ -107,7 +107,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let scopes =
         scopes.map_err(|name| Failure::invalid(format!("there is no scope `{}`", name.chars().take(64).collect::<String>())))?;
     let reason: String = reason.unwrap_or_else(|| "user_initiated".to_owned()).chars().take(MAX_REASON).collect();
-    let taken = Taken { uid: &uid, matrix_user_id: &matrix_user_id, app: &miniapp_id, scopes, reason: &reason };
+    let taken = Taken { uid: &uid, matrix_user_id: matrix_user_id.as_ref(), app: &miniapp_id, scopes, reason: &reason };
     let revoked = take_back(&call, taken).await?;
     Reply::json(&json!({"success": true, "miniapp_id": miniapp_id, "revoked_scopes": revoked}))
 }

@@ -32,12 +32,15 @@ impl World {
         platform.set("LIMITS", r#"{"scale":1000}"#);
         // Identity, reduced to two people whose Matrix tokens are their names, and alice's OpenID token.
         platform.in_process().connect(Function::Identity, |request| async move {
+            if request.uri().path() == "/internal/providers" {
+                return http::Response::new(Bytes::from_static(b"[]"));
+            }
             let body: Json = serde_json::from_slice(request.body()).unwrap_or_default();
             let weak = body["openid_token"]["access_token"] == "open";
             let who = body["access_token"].as_str().unwrap_or(if weak { "alice" } else { "" }).to_owned();
             let uid = if who == "alice" { "01ARZ3NDEKTSV4RRFFQ69G5FAV" } else { "01ARZ3NDEKTSV4RRFFQ69G5FAW" };
             let answer = json!({
-                "uid": uid, "status": "active", "wallet_id": "tw_1", "matrix_user_id": format!("@{who}:hs"), "username": who,
+                "uid": uid, "status": "active", "provider": "matrix", "wallet_id": "tw_1", "matrix_user_id": format!("@{who}:hs"), "username": who,
                 "display_name": null, "avatar_url": null, "level": if weak { "openid" } else { "full" },
             });
             let status = if ["alice", "bob"].contains(&who.as_str()) { 200 } else { 401 };

@@ -53,6 +53,13 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     let claim = claim.map_err(|error| Failure::oauth("invalid_request", 400, error.to_string()))?;
     let person = people::of_token(call, form.require("subject_token")?, claim).await?.map_err(invalid_grant)?;
     call.is_about(Some(person.uid.as_str()), Some(client.app_id.as_str()));
+    if person.names.sub.is_none() {
+        return Err(Failure::oauth(
+            "matrix_identity_required",
+            403,
+            "an app knows people by their Matrix id, and this one has none",
+        ));
+    }
     // Whose session is over learns nothing of what they agreed to.
     if consent::is_needed(&requested, client) && !people::is_alive(call, &person).await? {
         return Err(invalid_grant("revoked"));

@@ -2,12 +2,10 @@
 
 use crate::mint;
 use crate::sql;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tmcp_http::audit::Entry;
 use tmcp_http::subject::{self, SubjectId};
 use tmcp_http::{Call, Failure};
-use tmcp_ports::{Platform, Random, Sql, Statement, stmt};
+use tmcp_ports::{Platform, Sql, Statement, stmt};
 use tmcp_protocol::routes::INTERNAL_END_BROWSERS;
 use tmcp_protocol::{AppId, ClientId, Millis, Uid};
 
@@ -18,7 +16,7 @@ pub const FAMILY_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 
 /// A fresh refresh token: `rt_` and 256 random bits. Only its hash is kept.
 pub fn new_token<P: Platform>(call: &Call<P>) -> String {
-    format!("rt_{}", URL_SAFE_NO_PAD.encode(call.platform.random().bytes::<32>()))
+    format!("rt_{}", call.secret())
 }
 
 /// When the last access token of a session expires that was issued until now, by whatever configuration, with room for clocks.

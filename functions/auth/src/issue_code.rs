@@ -2,12 +2,10 @@
 //! minute, and is kept by its hash.
 
 use crate::{mint, sql};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tmcp_http::audit::Entry;
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
-use tmcp_ports::{Platform, Random, Sql, stmt};
+use tmcp_ports::{Platform, Sql, stmt};
 
 /// A code lives so long (TMCP 1.2; RFC 6749 section 4.1.2 allows ten minutes).
 const LIFE_MS: i64 = 60_000;
@@ -16,7 +14,7 @@ const LIFE_MS: i64 = 60_000;
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let request: Value = call.message()?;
     let text = |name: &str| request.get(name).and_then(Value::as_str);
-    let code = format!("auth_{}", URL_SAFE_NO_PAD.encode(call.platform.random().bytes::<32>()));
+    let code = format!("auth_{}", call.secret());
     let now = call.now();
     let put = stmt!(
         sql::PUT_CODE,

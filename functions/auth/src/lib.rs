@@ -48,6 +48,7 @@ pub fn routes<P: Platform>() -> Group<P> {
     Group::new(Function::Auth)
         .origins(|platform: P, origin: String| async move { origins::look_up(&platform, &origin).await })
         .at(&routes::MATRIX_SIGN_IN, sign_in::handle)
+        .at(&routes::OAUTH_SIGN_IN, sign_in::by_code)
         .at(&routes::LOGOUT, logout::handle)
         .at(&routes::TOKEN, token::handle)
         .at(&routes::DEVICE, device::handle)

@@ -51,8 +51,10 @@ pub fn session_id<P: Platform>(call: &Call<P>) -> String {
 pub struct SignedIn {
     /// The person.
     pub uid: Uid,
-    /// Their Matrix id.
-    pub matrix_user_id: MatrixUserId,
+    /// Their Matrix id, if they have one.
+    pub matrix_user_id: Option<MatrixUserId>,
+    /// Kind of the identity that was used.
+    pub provider: String,
     /// Their wallet.
     pub wallet_id: String,
     /// How strong the sign-in was.
@@ -72,7 +74,7 @@ pub async fn platform_token<P: Platform>(call: &Call<P>, who: SignedIn) -> Resul
         jti: jti(call),
         token_type: TokenKind::Platform.token_type().to_owned(),
         matrix_user_id: who.matrix_user_id,
-        provider: "matrix".to_owned(),
+        provider: who.provider,
         auth_time: call.now().seconds(),
         session_id: who.session_id,
         level: who.level,
@@ -123,7 +125,7 @@ pub struct Granted<'a> {
 pub async fn tep<P: Platform>(call: &Call<P>, granted: Granted<'_>) -> Result<String, Failure> {
     let claims = TepClaims {
         iss: call.settings.issuer.clone(),
-        sub: granted.subject.sub.clone(),
+        sub: granted.subject.matrix()?.clone(),
         aud: granted.app_id.clone(),
         client_id: granted.client_id.clone(),
         azp: granted.app_id.clone(),

@@ -24,7 +24,7 @@ impl World {
             let full = body["access_token"] == "alice";
             let weak = body["openid_token"]["access_token"] == "open";
             let answer = json!({
-                "uid": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "status": "active", "wallet_id": "tw_1", "matrix_user_id": "@alice:hs",
+                "uid": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "status": "active", "provider": "matrix", "wallet_id": "tw_1", "matrix_user_id": "@alice:hs",
                 "username": "alice", "display_name": "Alice", "avatar_url": null, "level": if weak { "openid" } else { "full" },
             });
             let status = if full || weak { 200 } else { 401 };

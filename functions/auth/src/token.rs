@@ -28,7 +28,7 @@ impl Issued {
     fn reply(self) -> Result<Reply, Failure> {
         let mut body = json!({
             "access_token": self.access_token, "token_type": "Bearer", "expires_in": self.expires_in,
-            "refresh_token": self.refresh_token, "scope": self.scope, "user_id": self.person.sub, "wallet_id": self.person.wallet_id,
+            "refresh_token": self.refresh_token, "scope": self.scope, "user_id": self.person.matrix()?, "wallet_id": self.person.wallet_id,
         });
         if let (true, Some(body)) = (self.exchanged, body.as_object_mut()) {
             body.insert("delegated_session".to_owned(), json!(true));

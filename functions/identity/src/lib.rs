@@ -1,13 +1,21 @@
-//! Who a user is: Matrix sign-ins are verified here, users, identities and profiles are kept here.
+//! Who a user is: sign-ins by Matrix and at other providers are verified here, users, identities and profiles are kept here.
 //!
 //! Invariants: the homeserver asked is the one of the claimed Matrix id, and its answer must name that id exactly; an identity is
 //! unique by (configured provider instance, external id); a person is found or created in one batch, however many sign in at once.
 
+mod begin;
+mod callback;
+mod documents;
 mod homeserver;
 mod maintain;
 mod matrix;
+mod offered;
+mod providers;
+mod refusal;
 mod sql;
 mod status;
+mod transaction;
+mod upstream;
 mod user;
 mod userinfo;
 mod verify;
@@ -25,6 +33,9 @@ use tmcp_protocol::routes::{self, Function};
 pub fn routes<P: Platform>() -> Group<P> {
     Group::new(Function::Identity)
         .at(&routes::USERINFO, userinfo::handle)
+        .at(&routes::SIGN_IN, begin::handle)
+        .at(&routes::SIGN_IN_CALLBACK, callback::handle)
+        .at(&routes::INTERNAL_PROVIDERS, offered::handle)
         .at(&routes::INTERNAL_VERIFY, verify::handle)
         .at(&routes::INTERNAL_STATUS_IDENTITY, status::handle)
         .at(&routes::INTERNAL_MAINTAIN_IDENTITY, maintain::handle)

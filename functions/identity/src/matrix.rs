@@ -4,38 +4,13 @@
 //! v3), and the federation API says for whom an OpenID token was issued.
 
 use crate::homeserver::Homeserver;
+use crate::refusal::Refusal;
 use crate::verify::is_a_services;
 use serde::Deserialize;
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{HttpClient, HttpError, OutboundRequest, Platform};
 use tmcp_protocol::{MatrixUserId, Secret};
 use url::form_urlencoded;
-
-/// Why credentials prove nothing. For the audit log; the caller gets one message for all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The server of that id is not one of ours.
-    #[error("unknown homeserver")]
-    UnknownHomeserver,
-    /// The homeserver does not know the token, or no longer.
-    #[error("token refused by the homeserver")]
-    Token,
-    /// The token is another user's.
-    #[error("token of another user")]
-    AnotherUser,
-    /// Guests cannot sign in.
-    #[error("guest")]
-    Guest,
-    /// Users of an Application Service cannot sign in.
-    #[error("application service user")]
-    ApplicationService,
-    /// The OpenID token was used here before.
-    #[error("OpenID token used before")]
-    Replayed,
-    /// The account is suspended.
-    #[error("suspended")]
-    Suspended,
-}
 
 #[derive(Deserialize)]
 struct WhoAmI {
@@ -51,7 +26,7 @@ struct UserInfo {
 }
 
 /// Sends a request; 401 and 403 are the homeserver's refusal, anything else but 200 means that it is out of order.
-async fn ask<P: Platform, T: for<'de> Deserialize<'de>>(
+pub async fn ask<P: Platform, T: for<'de> Deserialize<'de>>(
     call: &Call<P>,
     homeserver: &Homeserver,
     request: OutboundRequest,

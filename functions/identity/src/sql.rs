@@ -1,21 +1,42 @@
 //! Every statement of the group, with its row types.
 
 use serde::Deserialize;
-use tmcp_protocol::{Millis, Uid};
+use tmcp_protocol::{MatrixUserId, Millis, Uid};
 
 /// Answers when the database does, and has its tables.
 pub const PROBE: &str = "SELECT uid FROM users WHERE uid = ''";
 
 /// The user of an identity.
-pub const FIND: &str = "SELECT u.uid, u.status, u.wallet_id, i.username, p.display_name, p.avatar_url FROM identities i \
+pub const FIND: &str = "SELECT u.uid, u.status, u.wallet_id, i.username, p.display_name, p.avatar_url, \
+    (SELECT m.external_id FROM identities m WHERE m.uid = i.uid AND m.kind = 'matrix' \
+    ORDER BY m.created_at, m.external_id LIMIT 1) AS matrix_user_id FROM identities i \
     JOIN users u ON u.uid = i.uid LEFT JOIN profiles p ON p.uid = u.uid WHERE i.provider = +?1 AND i.external_id = +?2";
 
+/// Begins a sign-in at a provider.
+pub const BEGIN_SIGN_IN: &str = "INSERT INTO sign_ins (state, browser, provider, go_on, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+/// Ends one, once: of this state, browser and provider, and not over.
+pub const END_SIGN_IN: &str = "DELETE FROM sign_ins WHERE state = ?1 AND browser = ?2 AND provider = ?3 AND expires_at > ?4 \
+    RETURNING go_on";
+/// Those that nobody came back from.
+pub const FORGET_SIGN_INS: &str =
+    "DELETE FROM sign_ins WHERE state IN (SELECT state FROM sign_ins WHERE expires_at <= ?1 LIMIT 500)";
+
+/// A provider's document that is fresh.
+pub const DOCUMENT: &str = "SELECT body, fetched_at FROM provider_documents WHERE url = ?1 AND fetched_at > ?2";
+/// Keeps the newer one.
+pub const KEEP_DOCUMENT: &str = "INSERT INTO provider_documents (url, body, fetched_at) VALUES (?1, ?2, ?3) \
+    ON CONFLICT (url) DO UPDATE SET body = excluded.body, fetched_at = excluded.fetched_at \
+    WHERE excluded.fetched_at >= provider_documents.fetched_at";
+/// Those of providers that are not asked any more.
+pub const FORGET_DOCUMENTS: &str = "DELETE FROM provider_documents WHERE url IN \
+    (SELECT url FROM provider_documents WHERE fetched_at <= ?1 LIMIT 100)";
+
 /// A new user, unless the identity has come to be meanwhile.
-pub const CREATE_USER: &str = "INSERT INTO users (uid, status, wallet_id, created_at) SELECT ?1, 'active', ?2, ?3 \
+pub const CREATE_USER: &str = "INSERT INTO users (uid, status, wallet_id, created_at, email) SELECT ?1, 'active', ?2, ?3, ?6 \
     WHERE NOT EXISTS (SELECT 1 FROM identities WHERE provider = ?4 AND external_id = ?5)";
 /// Their identity; the first one stays.
 pub const CREATE_IDENTITY: &str = "INSERT INTO identities (provider, external_id, uid, kind, username, created_at, last_used_at) \
-    SELECT ?1, ?2, ?3, 'matrix', ?4, ?5, ?5 WHERE EXISTS (SELECT 1 FROM users WHERE uid = ?3) ON CONFLICT (provider, external_id) DO NOTHING";
+    SELECT ?1, ?2, ?3, ?6, ?4, ?5, ?5 WHERE EXISTS (SELECT 1 FROM users WHERE uid = ?3) ON CONFLICT (provider, external_id) DO NOTHING";
 /// Their profile.
 pub const CREATE_PROFILE: &str = "INSERT INTO profiles (uid, display_name, avatar_url, updated_at) SELECT ?1, ?2, ?3, ?4 \
     WHERE EXISTS (SELECT 1 FROM users WHERE uid = ?1) ON CONFLICT (uid) DO NOTHING";
@@ -52,6 +73,8 @@ pub struct UserRow {
     pub status: String,
     /// Their reserved wallet.
     pub wallet_id: String,
+    /// Their Matrix id: the one that they have had for longest.
+    pub matrix_user_id: Option<MatrixUserId>,
     /// The identity's name.
     pub username: String,
     /// From the profile.

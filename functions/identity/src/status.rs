@@ -1,12 +1,15 @@
-//! POST /internal/status/identity: the database, and each configured homeserver.
+//! POST /internal/status/identity: the database, each configured homeserver, and the metadata of each OpenID provider.
 
 use crate::homeserver::{Homeserver, Homeservers};
+use crate::providers;
 use crate::sql;
+use crate::upstream::openid;
 use serde_json::json;
 use std::collections::BTreeMap;
 use tmcp_http::status::{Check, Status};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{HttpClient, OutboundRequest, Platform, Sql, stmt};
+use tmcp_protocol::provider::Kind;
 
 /// A homeserver that takes longer is as good as down to whoever signs in.
 const PATIENCE_MS: u32 = 3_000;
@@ -29,6 +32,11 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     for homeserver in Homeservers::of(&call.platform)?.configured() {
         let name = format!("homeserver {}", homeserver.server_name);
         checks.push(Check::of(name, answers(&call, &homeserver).await));
+    }
+    for provider in providers::all(&call.platform)?.iter() {
+        if let Kind::Openid(issuer, _) = &provider.kind {
+            checks.push(Check::of(format!("provider {}", provider.id), openid::metadata(&call, issuer).await.map(|_| ())));
+        }
     }
     Reply::json(&json!(Status { checks, waiting: BTreeMap::new() }))
 }

@@ -1,5 +1,7 @@
 //! The group through the whole pipeline, on host adapters, with a homeserver that answers from a table.
 
+mod providers;
+
 use serde_json::{Value as Json, json};
 use tmcp_protocol::routes::{INTERNAL_MAINTAIN_IDENTITY, INTERNAL_VERIFY};
 use tmcp_testkit::{Answer, Client, TestPlatform};

@@ -1,40 +1,56 @@
 //! Finding or creating the user of an identity.
 //!
-//! The race it prevents: fifty first sign-ins of one person at once. User, identity and profile are created in one batch whose
-//! statements do nothing once the identity is there; whoever comes second finds the first one's user.
+//! The races it prevents: fifty first sign-ins of one person at once. User, identity and profile are created in one batch whose
+//! statements do nothing once the identity is there; whoever comes second finds the first one's user. Two identities that come at once
+//! are two users: nothing but the person, signed in with both, makes them one.
 
-use crate::homeserver::Homeserver;
-use crate::matrix;
 use crate::sql::{self, UserRow};
+use crate::upstream::Proven;
+use crate::{homeserver, matrix};
 use tmcp_http::audit::Entry;
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{Platform, Random, Row, Sql, stmt};
 use tmcp_protocol::ids::ulid;
 use tmcp_protocol::{MatrixUserId, Uid};
 
-/// The user of a Matrix id that was proven.
-pub async fn find_or_create<P: Platform>(
-    call: &Call<P>,
-    homeserver: &Homeserver,
-    id: &MatrixUserId,
-    address: Option<String>,
-) -> Result<UserRow, Failure> {
-    let (sql, now) = (call.platform.sql(), call.now());
-    let (provider, external_id) = (homeserver.instance.as_str(), id.as_str());
-    if let Some(found) = sql.first::<UserRow>(stmt!(sql::FIND, provider, external_id)).await? {
-        let entry =
-            Entry { action: "sign_in.matrix", outcome: "ok", actor: Some(found.uid.as_str()), address, ..Entry::default() };
-        sql.batch(vec![stmt!(sql::TOUCH, provider, external_id, now), call.audit(entry)]).await?;
+/// The user of an identity that was proven. A homeserver is asked for the profile of somebody new.
+pub async fn known<P: Platform>(call: &Call<P>, proven: &Proven, address: Option<&str>) -> Result<UserRow, Failure> {
+    if let Some(found) = find(call, proven, address).await? {
         return Ok(found);
     }
-    let profile = matrix::profile(call, homeserver, id).await;
+    let matrix = (proven.kind == "matrix").then(|| MatrixUserId::parse(proven.external_id.as_str()).ok()).flatten();
+    let Some(id) = matrix else { return create(call, proven, address).await };
+    let profile = match homeserver::find(call, Some(id.server())).await? {
+        Some(homeserver) => matrix::profile(call, &homeserver, &id).await,
+        None => matrix::Profile::default(),
+    };
+    let (display_name, avatar_url) = (profile.display_name(), profile.avatar().map(str::to_owned));
+    create(call, &Proven { display_name, avatar_url, ..proven.clone() }, address).await
+}
+
+/// Whether a user is there for an identity; says in the audit log that they signed in.
+async fn find<P: Platform>(call: &Call<P>, proven: &Proven, address: Option<&str>) -> Result<Option<UserRow>, Failure> {
+    let (sql, provider, external_id) = (call.platform.sql(), proven.instance.as_str(), proven.external_id.as_str());
+    let found: Option<UserRow> = sql.first(stmt!(sql::FIND, provider, external_id)).await?;
+    if let Some(found) = &found {
+        let audit = signed_in(call, proven, found, address, "");
+        sql.batch(vec![stmt!(sql::TOUCH, provider, external_id, call.now()), audit]).await?;
+    }
+    Ok(found)
+}
+
+/// A user for an identity that nobody had a moment ago.
+async fn create<P: Platform>(call: &Call<P>, proven: &Proven, address: Option<&str>) -> Result<UserRow, Failure> {
+    let (sql, now) = (call.platform.sql(), call.now());
+    let Proven { instance, external_id, kind, username, display_name, avatar_url, email } = proven;
+    let (provider, external_id) = (instance.as_str(), external_id.as_str());
     let uid = Uid::new(now, call.platform.random().bytes());
     let wallet_id = format!("tw_{}", ulid(now, call.platform.random().bytes()));
     let mut results = sql
         .batch(vec![
-            stmt!(sql::CREATE_USER, uid.as_str(), wallet_id, now, provider, external_id),
-            stmt!(sql::CREATE_IDENTITY, provider, external_id, uid.as_str(), id.localpart(), now),
-            stmt!(sql::CREATE_PROFILE, uid.as_str(), profile.display_name(), profile.avatar(), now),
+            stmt!(sql::CREATE_USER, uid.as_str(), wallet_id, now, provider, external_id, email.as_deref()),
+            stmt!(sql::CREATE_IDENTITY, provider, external_id, uid.as_str(), username.as_str(), now, *kind),
+            stmt!(sql::CREATE_PROFILE, uid.as_str(), display_name.as_deref(), avatar_url.as_deref(), now),
             stmt!(sql::FIND, provider, external_id),
         ])
         .await?;
@@ -42,8 +58,19 @@ pub async fn find_or_create<P: Platform>(
     let row = row.map(Row::decode::<UserRow>).transpose()?;
     let user = row.ok_or_else(|| Failure::internal("a user that was just created is not there"))?;
     // Whoever came second is no new user.
-    let action = if user.uid == uid { "sign_in.matrix.first" } else { "sign_in.matrix" };
-    let entry = Entry { action, outcome: "ok", actor: Some(user.uid.as_str()), address, ..Entry::default() };
-    sql.query(call.audit(entry)).await?;
+    let first = if user.uid == uid { ".first" } else { "" };
+    sql.query(signed_in(call, proven, &user, address, first)).await?;
     Ok(user)
+}
+
+fn signed_in<P: Platform>(
+    call: &Call<P>,
+    proven: &Proven,
+    user: &UserRow,
+    address: Option<&str>,
+    first: &str,
+) -> tmcp_ports::Statement {
+    let action = format!("sign_in.{}{first}", proven.kind);
+    let (actor, address) = (Some(user.uid.as_str()), address.map(str::to_owned));
+    call.audit(Entry { action: &action, outcome: "ok", actor, address, ..Entry::default() })
 }

@@ -96,6 +96,12 @@ impl Form {
         Ok(Self(map))
     }
 
+    /// Of these parameters; empty values count as absent.
+    pub fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
+        let pairs = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+        Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
     /// A parameter.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)

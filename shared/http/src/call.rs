@@ -10,12 +10,14 @@ use crate::internal::{self, Refused};
 use crate::settings::Settings;
 use crate::subject::{self, SubjectId};
 use crate::trace::Trace;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::HeaderMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, PoisonError};
-use tmcp_ports::{Clock, OutboundRequest, Platform, Statement};
+use tmcp_ports::{Clock, OutboundRequest, Platform, Random, Statement};
 use tmcp_protocol::Millis;
 use tmcp_protocol::bucket::Admission;
 use tmcp_protocol::limits::LimitClass;
@@ -78,6 +80,11 @@ impl<P: Platform> Call<P> {
     /// Now.
     pub fn now(&self) -> Millis {
         self.platform.clock().now()
+    }
+
+    /// 256 random bits in base64url: a secret that nobody guesses.
+    pub fn secret(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.platform.random().bytes::<32>())
     }
 
     /// The claims of the TEP; the route table lets only such callers through.

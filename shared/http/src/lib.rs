@@ -13,6 +13,7 @@ pub mod audit;
 pub mod body;
 pub mod call;
 pub mod caller;
+pub mod cookie;
 pub mod cors;
 pub mod failure;
 pub mod group;

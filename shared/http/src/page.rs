@@ -2,12 +2,24 @@
 
 use http::{HeaderName, header};
 use std::fmt::Write;
+use tmcp_protocol::routes::{ACCOUNT, AUTHORIZE, CONSENT, DEVICE_PAGE};
 
 /// Where all pages have their style from.
 pub const STYLE: &str = "/account/style.css";
 
 /// Nothing is loaded but the stylesheet, nothing runs, no form goes elsewhere, and no page frames ours.
 pub const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Longer addresses lead nowhere.
+const MAX_ADDRESS: usize = 4000;
+
+/// Whether an address leads to our pages: a path of ours, as a browser would send it. Where a browser goes on to comes through other
+/// hands, which could lead it anywhere.
+pub fn is_ours(to: &str) -> bool {
+    let path = to.split('?').next().unwrap_or_default();
+    let graphic = to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#' && byte != b'\\');
+    to.len() <= MAX_ADDRESS && graphic && [AUTHORIZE.path, CONSENT.path, DEVICE_PAGE.path, ACCOUNT.path].contains(&path)
+}
 
 /// The headers of a page.
 pub static HEADERS: [(HeaderName, &str); 4] = [
@@ -50,5 +62,24 @@ mod tests {
         let page = problem("<script>alert('\"&')</script>", "req_1");
         assert!(page.contains("&#60;script&#62;alert(&#39;&#34;&#38;&#39;)&#60;/script&#62;"), "{page}");
         assert!(!page.contains("<script"));
+    }
+
+    #[test]
+    fn a_browser_goes_on_to_our_pages_and_nowhere_else() {
+        for (to, ours) in [
+            ("/account", true),
+            ("/oauth2/authorize?client_id=ma_a&state=a%20b", true),
+            ("/oauth2/consent?session=consent_1", true),
+            ("/oauth2/device?user_code=BCDF-GHJK", true),
+            ("/oauth2/token", false),
+            ("//evil.example/account", false),
+            ("https://evil.example/account", false),
+            ("/\\evil.example", false),
+            ("/account\r\nset-cookie: a=b", false),
+            ("/account#x", false),
+            ("", false),
+        ] {
+            assert_eq!(is_ours(to), ours, "{to}");
+        }
     }
 }

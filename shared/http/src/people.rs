@@ -15,8 +15,12 @@ use tmcp_protocol::{ErrorCode, MatrixUserId, Uid};
 /// What tokens say of a person beside the internal id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Names {
-    /// The Matrix id.
-    pub sub: MatrixUserId,
+    /// The Matrix id, of those who have one: the others have an account, and no app can know them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub: Option<MatrixUserId>,
+    /// What pages call those who have no Matrix id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The wallet.
     pub wallet_id: String,
     /// How strong the sign-in was.
@@ -30,6 +34,17 @@ impl Names {
         serde_json::from_slice(text.as_bytes()).map_err(|error| Failure::internal(error.to_string()))
     }
 
+    /// The Matrix id, or `matrix_identity_required`: the `sub` of a TEP is a Matrix id (TMCP 1.7).
+    pub fn matrix(&self) -> Result<&MatrixUserId, Failure> {
+        let message = "this needs a Matrix identity, and this account has none";
+        self.sub.as_ref().ok_or_else(|| Failure::new(ErrorCode::MatrixIdentityRequired, message))
+    }
+
+    /// What a page calls them.
+    pub fn shown(&self) -> &str {
+        self.sub.as_ref().map(MatrixUserId::as_str).or(self.name.as_deref()).unwrap_or("somebody without a name")
+    }
+
     /// As they are kept beside what was granted on them.
     pub fn text(&self) -> Result<String, Failure> {
         serde_json::to_string(self).map_err(|error| Failure::internal(error.to_string()))
@@ -38,7 +53,8 @@ impl Names {
 
 impl From<&PlatformClaims> for Names {
     fn from(claims: &PlatformClaims) -> Self {
-        Self { sub: claims.matrix_user_id.clone(), wallet_id: claims.wallet_id.clone(), level: claims.level }
+        let (sub, wallet_id) = (claims.matrix_user_id.clone(), claims.wallet_id.clone());
+        Self { sub, name: None, wallet_id, level: claims.level }
     }
 }
 
@@ -70,10 +86,12 @@ pub struct Verified {
     pub status: String,
     /// Their wallet.
     pub wallet_id: String,
-    /// Their Matrix id.
-    pub matrix_user_id: MatrixUserId,
-    /// Its local part.
+    /// Their Matrix id, if they have one.
+    pub matrix_user_id: Option<MatrixUserId>,
+    /// Its local part, or what their provider calls them.
     pub username: String,
+    /// Kind of the identity that was used.
+    pub provider: String,
     /// From their profile.
     pub display_name: Option<String>,
     /// From their profile.
@@ -90,6 +108,8 @@ pub async fn verify<P: Platform>(call: &Call<P>, mut credentials: Value) -> Resu
     match call.ask::<Verified>(&INTERNAL_VERIFY, &credentials).await? {
         Ok(verified) => Ok(Some(verified)),
         Err(refused) if refused.status == 401 => Ok(None),
+        Err(refused) if refused.status == 400 => Err(Failure::invalid(refused.message)),
+        Err(refused) if refused.status == 404 => Err(Failure::new(ErrorCode::NotFound, refused.message)),
         Err(refused) => Err(refused.into()),
     }
 }
@@ -121,7 +141,7 @@ pub async fn of_token<P: Platform>(
             let Some(verified) = verify(call, credentials).await? else { return Ok(Err("refused by identity".to_owned())) };
             Ok(Ok(Person {
                 uid: verified.uid,
-                names: Names { sub: verified.matrix_user_id, wallet_id: verified.wallet_id, level: verified.level },
+                names: Names { sub: verified.matrix_user_id, name: None, wallet_id: verified.wallet_id, level: verified.level },
                 session: None,
             }))
         }

@@ -7,6 +7,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0003_metrics", include_str!("../../../migrations/0003_metrics.sql")),
     ("0004_authorization", include_str!("../../../migrations/0004_authorization.sql")),
     ("0005_device", include_str!("../../../migrations/0005_device.sql")),
+    ("0006_providers", include_str!("../../../migrations/0006_providers.sql")),
 ];
 
 /// The statements of a file: comments go, a semicolon at the end of a line ends one.
@@ -33,7 +34,10 @@ mod tests {
             assert_eq!(statements.len(), file.matches(";\n").count(), "{name}");
             for statement in statements {
                 let trigger = statement.starts_with("CREATE TRIGGER ");
-                assert!(["CREATE ", "ALTER ", "DROP ", "UPDATE "].iter().any(|verb| statement.starts_with(verb)), "{statement}");
+                assert!(
+                    ["CREATE ", "ALTER ", "DROP ", "UPDATE ", "INSERT "].iter().any(|verb| statement.starts_with(verb)),
+                    "{statement}"
+                );
                 assert_eq!(statement.contains(';'), trigger, "{statement}");
                 assert_eq!(statement.ends_with(" END"), trigger, "{statement}");
                 assert!(!statement.contains("--"), "{statement}");

@@ -39,6 +39,12 @@ codes! {
     KeyNotFound = "KEY_NOT_FOUND", 404;
     /// Matrix credentials that prove nothing: wrong, foreign, expired, a guest's.
     InvalidMatrixCredentials = "invalid_matrix_credentials", 401;
+    /// What a provider's answer says proves nothing.
+    InvalidCredentials = "INVALID_CREDENTIALS", 401;
+    /// The account is suspended.
+    AccountSuspended = "ACCOUNT_SUSPENDED", 403;
+    /// The person has no Matrix identity, and what was asked for is for those who have one.
+    MatrixIdentityRequired = "matrix_identity_required", 403;
     /// A part that we depend on does not answer.
     ServiceUnavailable = "SERVICE_UNAVAILABLE", 503;
     /// The request is not what the endpoint takes.

@@ -10,6 +10,7 @@ pub mod hex;
 pub mod ids;
 pub mod jwk;
 pub mod limits;
+pub mod provider;
 pub mod routes;
 pub mod scope;
 pub mod secret;

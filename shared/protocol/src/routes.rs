@@ -175,6 +175,7 @@ const PERSON: Access = Access::Tokens(&[TokenKind::Platform, TokenKind::Tep]);
 
 routes! {
     MATRIX_SIGN_IN: Post "/api/v1/auth/matrix", Auth, Access::Public, [], SignIn, Body::Json(SMALL), Tmcp, "Sign in with a Matrix access token or OpenID token";
+    OAUTH_SIGN_IN: Post "/api/v1/auth/oauth", Auth, Access::Public, [], SignIn, Body::Json(SMALL), Tmcp, "Sign in with a code that a native app brought from a provider";
     LOGOUT: Post "/api/v1/auth/logout", Auth, PLATFORM, [], Account, Body::None, Tmcp, "End the session of the platform token and all that came from it";
     TOKEN: Post "/oauth2/token", Auth, Access::Public, [], Address, Body::Form(SMALL), OAuth, "Exchange or refresh tokens";
     DEVICE: Post "/oauth2/device/authorization", Auth, Access::Public, [], Device, Body::Form(SMALL), OAuth, "Begin the grant of a device without a browser";
@@ -185,6 +186,9 @@ routes! {
     METADATA: Get "/.well-known/oauth-authorization-server", Auth, Access::Public, [], Address, Body::None, Tmcp, "What a client library needs to know of the authorization server";
 
     USERINFO: Get "/oauth2/userinfo", Identity, TEP, [UserRead UserReadExtended UserReadContacts], Account, Body::None, Tmcp, "What a mini-app may know of the person";
+
+    SIGN_IN: Get "/sign-in/{provider}", Identity, Access::Public, [], SignIn, Body::None, Page, "Send a browser to a provider to sign in";
+    SIGN_IN_CALLBACK: Get "/sign-in/callback/{provider}", Identity, Access::Public, [], Address, Body::None, Page, "Where a provider sends a browser back to";
 
     AUTHORIZE: Get "/oauth2/authorize", Account, Access::Public, [], Address, Body::None, Page, "Ask a person to let an app in (authorization code with PKCE)";
     CONSENT_SHOW: Get "/oauth2/consent", Account, Access::Public, [], Consent, Body::None, Tmcp, "What an app asks for, for the person who is asked";
@@ -219,6 +223,8 @@ routes! {
     STORAGE_KEYS: Get "/ops/keys", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Count stored values per master key: one without values can go";
 
     INTERNAL_VERIFY: Post "/internal/verify", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Verify Matrix credentials and find or create the user";
+    INTERNAL_PROVIDERS: Post "/internal/providers", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whom people can sign in with";
+    INTERNAL_BEGIN_BROWSER: Post "/internal/browsers", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Begin a browser session";
     INTERNAL_CLIENTS: Post "/internal/clients", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Register or change an OAuth client";
     INTERNAL_CLIENT: Post "/internal/client", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "What a client registered";
     INTERNAL_CODE: Post "/internal/code", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Issue an authorization code";

@@ -86,9 +86,10 @@ pub struct PlatformClaims {
     pub jti: String,
     /// [`TokenKind::token_type`].
     pub token_type: String,
-    /// The person's Matrix id.
-    pub matrix_user_id: MatrixUserId,
-    /// Kind of the identity used: `matrix`.
+    /// The person's Matrix id, if they have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matrix_user_id: Option<MatrixUserId>,
+    /// Kind of the identity used: `matrix`, `oidc`, ….
     pub provider: String,
     /// When the person proved who they are, epoch seconds.
     pub auth_time: i64,

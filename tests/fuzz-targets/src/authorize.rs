@@ -51,9 +51,12 @@ impl World {
     fn new() -> Self {
         let platform = TestPlatform::new();
         platform.set("LIMITS", r#"{"scale":1000000}"#);
-        platform.in_process().connect(Function::Identity, |_| async move {
+        platform.in_process().connect(Function::Identity, |request| async move {
+            if request.uri().path() == "/internal/providers" {
+                return http::Response::new(Bytes::from_static(b"[]"));
+            }
             let answer = json!({
-                "uid": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "status": "active", "wallet_id": "tw_1", "matrix_user_id": "@alice:hs",
+                "uid": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "status": "active", "provider": "matrix", "wallet_id": "tw_1", "matrix_user_id": "@alice:hs",
                 "username": "alice", "display_name": null, "avatar_url": null, "level": "full",
             });
             http::Response::builder().status(200).body(Bytes::from(answer.to_string())).expect("an answer")

@@ -28,7 +28,7 @@ use crate::peers::{self, StoragePeer};
 use crate::process;
 use crate::progress::{Progress, Step};
 use crate::tools::{self, spin::SpinProgram};
-use crate::up::synapse::Synapse;
+use crate::up::synapse::{Place, Synapse};
 
 /// The OAuth peer's folder.
 const OIDC: &str = "oidc-provider";
@@ -250,7 +250,7 @@ pub fn start_again(
         start_spin(paths, host, &seeded, folder, count, progress)?
     } else if host == Host::Synapse {
         let keys = Keys::of(folder)?;
-        let mut synapse = Synapse::start(paths, folder, &seeded.plan.base_url(), &keys, progress)?;
+        let mut synapse = Synapse::start(paths, folder, Place::free()?, &seeded.plan.base_url(), &keys, None, progress)?;
         synapse.users(&keys, progress)?;
         (synapse.group, one(synapse.url))
     } else {

@@ -107,6 +107,7 @@ pub struct Spin {
     pub data: PathBuf,
     pub block_networks: Vec<String>,
     pub homeserver_origin: String,
+    pub provider_origin: String,
 }
 
 impl Default for Spin {
@@ -118,6 +119,7 @@ impl Default for Spin {
             data: "/var/lib/tmcp-edge".into(),
             block_networks: vec!["private".to_owned()],
             homeserver_origin: String::new(),
+            provider_origin: String::new(),
         }
     }
 }
@@ -229,8 +231,8 @@ fn parse(text: &str) -> Result<File> {
         "spin.turso_url must be the https:// address of the database when spin.database is \"turso\""
     );
     ensure!(Path::is_absolute(&spin.data), "spin.data must be an absolute path, not \"{}\"", spin.data.display());
-    if !spin.homeserver_origin.is_empty() {
-        ensure!(is_origin(&spin.homeserver_origin), "spin.homeserver_origin must be an origin such as http://10.0.0.5:8008");
+    for (name, origin) in [("homeserver_origin", &spin.homeserver_origin), ("provider_origin", &spin.provider_origin)] {
+        ensure!(origin.is_empty() || is_origin(origin), "spin.{name} must be an origin such as http://10.0.0.5:8008");
     }
     Ok(file)
 }

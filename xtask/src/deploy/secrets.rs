@@ -17,7 +17,7 @@ use tmcp_protocol::jwk::KeySet;
 use tmcp_protocol::service::ServiceKeys;
 
 use super::environment::{self, KeyIds};
-use crate::config::{self, SETTINGS};
+use crate::config::{self, Form, SETTINGS};
 use crate::files;
 use crate::keys::Keys;
 use crate::paths::{Paths, shown};
@@ -54,8 +54,11 @@ pub fn make(paths: &Paths, args: &SecretsArgs) -> Result<()> {
         "STORAGE_KEYS": keys.storage_keys,
         "OPERATOR_TOKEN": keys.operator_token,
     });
-    let missing: Vec<_> =
-        SETTINGS.iter().filter(|setting| setting.secret && secrets.get(setting.name).is_none()).map(|s| s.name).collect();
+    let missing: Vec<_> = SETTINGS
+        .iter()
+        .filter(|s| s.secret && s.form != Form::Optional && secrets.get(s.name).is_none())
+        .map(|s| s.name)
+        .collect();
     ensure!(missing.is_empty(), "no way is known to make {}", missing.join(", "));
     files::write_json(&path, &secrets)?;
     println!("{shown}: made. Keep a copy where it is safe: without STORAGE_KEYS nothing that is stored can be read again.");
@@ -243,6 +246,11 @@ pub mod tests {
             ("SIGNING_KEYS", json!({"keys": [{"kid": hidden}]}), "SIGNING_KEYS: "),
             ("STORAGE_KEYS", json!({"current": "k1", "keys": {"k1": hidden}}), "key k1 must be base64 of 32 bytes"),
             ("STORAGE_KEYS", json!({"current": "k2", "keys": {}}), "current names no key"),
+            (
+                "PROVIDERS",
+                json!([{"id": "a", "kind": "saml2", "name": "A", "client_secret": hidden}]),
+                "kind `saml2` is not supported",
+            ),
             ("SERVCE_KEY", json!(hidden), "SERVCE_KEY is no secret of ours"),
         ];
         for (name, value, expected) in cases {

@@ -10,7 +10,7 @@ use crate::paths::Paths;
 use crate::process;
 use crate::tools::cargo_tools::{CargoTool, WASM_BINDGEN, WORKER_BUILD};
 use crate::tools::python::{self, SYNAPSE};
-use crate::tools::{chromium, npm::Npm, rust, spin::SpinProgram};
+use crate::tools::{chromium, keycloak, npm::Npm, rust, spin::SpinProgram};
 
 /// What a first build with all tools takes, in GiB, with some room.
 const DISK_WANTED: u64 = 12;
@@ -42,6 +42,10 @@ pub fn check(paths: &Paths) -> Vec<Finding> {
     findings.push(match process::which("python3") {
         Some(_) => later(SYNAPSE.is_installed(paths), &format!("Synapse {}", python::SYNAPSE_VERSION)),
         None => Finding::Note("python3 is missing: only --with-matrix and the e2e tests need it".into()),
+    });
+    findings.push(match process::which("java") {
+        Some(_) => later(keycloak::is_installed(paths), &format!("Keycloak {}", keycloak::VERSION)),
+        None => Finding::Note(format!("java is missing: {}; as root, `test` does it", keycloak::ADVICE)),
     });
     findings.push(match chromium::program() {
         Some(program) => Finding::Ok(format!("Chromium: {}", program.display())),

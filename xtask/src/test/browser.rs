@@ -3,10 +3,12 @@
 use std::process::Command;
 
 use anyhow::Result;
+use serde_json::{Value, json};
 
 use super::Suite;
 use super::live::WIDE_LIMITS;
 use crate::build::Runtime;
+use crate::http;
 use crate::tools;
 use crate::tools::chromium;
 use crate::tools::npm::{self, Npm};
@@ -22,13 +24,42 @@ impl Suite<'_> {
             let _lock = tools::install_lock(self.paths, self.progress)?;
             AUTHLIB.ensure(self.paths, self.progress)?;
         }
-        let server = self.start(runtime, runtime.name(), "browser", WIDE_LIMITS, None)?;
+        // Where a test is going to have a second provider.
+        let port = http::free_port()?;
+        let server = self.start(runtime, runtime.name(), "browser", WIDE_LIMITS, |args| {
+            args.with_keycloak = true;
+            args.provider = second_provider(port);
+        })?;
         let mut command = Command::new(Npm::new(self.paths).node());
         command.current_dir(&folder).args(["--test", "--test-reporter=tap", "--test-concurrency=1", "--test-timeout=120000"]);
         command.env("TMCP_UP", &server.up_file).env("TMCP_CHROMIUM", chromium);
+        command.env("TMCP_PROVIDER_PORT", port.to_string());
         command.env("TMCP_PYTHON", AUTHLIB.interpreter(self.paths));
         let name = runtime.name();
         let result = self.step(&format!("browser tests on {name}"), &format!("test-browser-{name}"), &mut command);
         server.end(result)
     }
+}
+
+/// oidc-provider of the browser tests, twice: as what it is, and as a provider that speaks OAuth 2.0 alone.
+fn second_provider(port: u16) -> Vec<String> {
+    let origin = format!("http://localhost:{port}");
+    let client = |id: &str| json!({"id": id, "client_id": id, "client_secret": "secret-of-the-second-provider", "scopes": ["openid", "profile", "email"]});
+    let with = |mut provider: Value, more: Value| {
+        if let (Some(members), Some(more)) = (provider.as_object_mut(), more.as_object()) {
+            members.extend(more.clone());
+        }
+        provider.to_string()
+    };
+    vec![
+        with(
+            client("second"),
+            json!({"kind": "oidc", "name": "Second", "issuer": origin, "redirect_uris": ["http://127.0.0.1:1/native"]}),
+        ),
+        with(
+            client("plain"),
+            json!({"kind": "oauth", "name": "Plain", "authorization_endpoint": format!("{origin}/auth"), "id_member": "sub",
+                "token_endpoint": format!("{origin}/token"), "userinfo_endpoint": format!("{origin}/me"), "name_member": "nickname"}),
+        ),
+    ]
 }

@@ -12,7 +12,7 @@ use crate::peers::StoragePeer;
 use crate::process;
 use crate::progress::Progress;
 use crate::tools;
-use crate::up::{self, fresh, state};
+use crate::up::{self, UpArgs, fresh, state};
 
 /// The package of black-box tests.
 const PACKAGE: &str = "tmcp-e2e";
@@ -60,7 +60,10 @@ impl Suite<'_> {
         self.step("compiling the e2e tests", "test-e2e-compile", &mut compile)?;
 
         let name = peer.map_or(runtime.name(), StoragePeer::name);
-        let server = self.start(runtime, name, run, limits, peer)?;
+        let server = self.start(runtime, name, run, limits, |args| {
+            args.with_contract = peer.is_none();
+            args.storage_peer = peer;
+        })?;
         let mut command = self.cargo_test(targets);
         command.args(["--no-fail-fast", "--", "--test-threads=4"]);
         command.env("TMCP_UP", &server.up_file);
@@ -71,20 +74,17 @@ impl Suite<'_> {
         server.end(result)
     }
 
-    /// Starts a fresh server under `target/tmcp/test-<name>/<run>`.
+    /// Starts a fresh server under `target/tmcp/test-<name>/<run>`; `change` says what else it is to have.
     pub(super) fn start(
         &self,
         runtime: Runtime,
         name: &str,
         run: &str,
         limits: &str,
-        peer: Option<StoragePeer>,
+        change: impl FnOnce(&mut UpArgs),
     ) -> Result<Served<'_>> {
         let folder = self.paths.work().join(format!("test-{name}"));
-        let plan = fresh::plan(self.paths, runtime, folder.join(run), limits, self.progress, |args| {
-            args.with_contract = peer.is_none();
-            args.storage_peer = peer;
-        })?;
+        let plan = fresh::plan(self.paths, runtime, folder.join(run), limits, self.progress, change)?;
         up::start_detached(&plan, self.progress)?;
         Ok(Served { up_file: plan.up_file.clone(), logs: plan.logs(), progress: self.progress })
     }

@@ -2,6 +2,7 @@
 
 pub mod cargo_tools;
 pub mod chromium;
+pub mod keycloak;
 pub mod npm;
 pub mod python;
 pub mod rust;
@@ -53,6 +54,26 @@ fn lock(path: &Path, doing: &str, progress: &Progress) -> Result<CacheLock> {
         Err(TryLockError::Error(error)) => return Err(error).context("cannot lock the cache folder"),
     }
     Ok(CacheLock { _file: file })
+}
+
+/// Whether Debian's packages can be installed here.
+pub fn is_debian_root() -> bool {
+    let root = process::output(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0");
+    root && process::which("apt-get").is_some()
+}
+
+/// Installs packages from Debian.
+pub fn apt_install(paths: &Paths, progress: &Progress, what: &str, packages: &[&str]) -> Result<()> {
+    let step = progress.step(format!("installing {what} from Debian"));
+    let log = paths.log(&format!("install-{}", what.to_lowercase().replace(' ', "-")));
+    let install = [&["install", "--yes", "--no-install-recommends"], packages].concat();
+    for args in [&["update"][..], &install] {
+        let mut command = Command::new("apt-get");
+        command.args(args).env("DEBIAN_FRONTEND", "noninteractive");
+        process::run(&step, &mut command, &log).with_context(|| format!("failed to install {what}"))?;
+    }
+    step.done();
+    Ok(())
 }
 
 /// Fails with what to do when a program is not on PATH.

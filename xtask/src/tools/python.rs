@@ -24,7 +24,12 @@ pub struct Environment {
 }
 
 /// Runs `-m synapse.app.homeserver`.
-pub const SYNAPSE: Environment = Environment { what: "Synapse", name: "synapse-1.163.2", packages: &["matrix-synapse==1.163.2"] };
+pub const SYNAPSE: Environment = Environment {
+    what: "Synapse",
+    name: "synapse-1.163.2-oidc",
+    // With Authlib it signs people in at a provider.
+    packages: &["matrix-synapse==1.163.2", "Authlib==1.9.9"],
+};
 /// Runs the client of `tests/browser/authlib_client.py`.
 pub const AUTHLIB: Environment =
     Environment { what: "Authlib", name: "authlib-1.9.9", packages: &["Authlib==1.9.9", "requests==2.34.2"] };

@@ -12,7 +12,7 @@ use crate::paths::{self, Paths};
 use crate::process;
 use crate::progress::Progress;
 use crate::up::state::{self, DataLock, Up};
-use crate::up::synapse;
+use crate::up::{keycloak, synapse};
 
 /// How long the supervisor may take to end everything.
 const DOWN_LIMIT: Duration = Duration::from_secs(30);
@@ -61,6 +61,10 @@ pub fn status(paths: &Paths, up_file: &Path) -> Result<()> {
         let runs = http::get(&format!("{url}/_matrix/client/versions")).is_ok();
         println!("Synapse     {} (process {id}), {url}", word(runs));
     }
+    if let (Some(url), Some(id)) = (&up.keycloak_url, up.keycloak_pid) {
+        let runs = http::get(&format!("{url}/realms/tween")).is_ok();
+        println!("Keycloak    {} (process {id}), {url}", word(runs));
+    }
     println!("data        {}", paths::shown(&up.data_dir, &paths.root));
     println!("logs        {}", paths::shown(&up.log_dir, &paths.root));
     if !supervised || !answers {
@@ -100,5 +104,6 @@ fn leftovers(up: &Up) -> Vec<u32> {
     let data = up.data_dir.display().to_string();
     let mark = synapse::mark(&up.data_dir).display().to_string();
     let synapse = up.synapse_pid.filter(|id| process::is_ours(*id, &mark));
-    std::iter::once(up.pid).filter(|id| process::is_ours(*id, &data)).chain(synapse).collect()
+    let keycloak = up.keycloak_pid.filter(|id| process::is_ours(*id, &keycloak::mark(&up.data_dir)));
+    std::iter::once(up.pid).filter(|id| process::is_ours(*id, &data)).chain(synapse).chain(keycloak).collect()
 }

@@ -32,6 +32,8 @@ pub fn plan(
         runtime,
         port: http::free_port()?,
         with_matrix: true,
+        with_keycloak: false,
+        provider: Vec::new(),
         detach: true,
         up_file: Some(data.join("up.json")),
         data: Some(data),

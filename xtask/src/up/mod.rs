@@ -2,6 +2,7 @@
 
 pub mod down;
 pub mod fresh;
+pub mod keycloak;
 pub mod plan;
 pub mod server;
 mod spin;
@@ -49,6 +50,9 @@ pub struct UpArgs {
     /// Also start a Synapse, with the Application Service registered and the users alice and bob.
     #[arg(long)]
     pub with_matrix: bool,
+    /// Also start a Keycloak with the users carol and dave, to sign in with in a browser; Synapse takes it as a provider, too.
+    #[arg(long)]
+    pub with_keycloak: bool,
     /// Return when everything is ready, and leave it running.
     #[arg(long)]
     pub detach: bool,
@@ -67,6 +71,9 @@ pub struct UpArgs {
     /// Replace or add a configuration value.
     #[arg(long, value_name = "NAME=VALUE", hide = true)]
     pub set: Vec<String>,
+    /// One more entry of PROVIDERS, as JSON.
+    #[arg(long, value_name = "JSON", hide = true)]
+    pub provider: Vec<String>,
     /// Where to write up.json.
     #[arg(long, hide = true)]
     pub up_file: Option<PathBuf>,
@@ -115,6 +122,10 @@ pub fn prepare(paths: &Paths, args: &UpArgs, progress: &Progress) -> Result<Plan
         let _lock = tools::install_lock(paths, progress)?;
         SYNAPSE.ensure(paths, progress)?;
     }
+    if args.with_keycloak {
+        let _lock = tools::install_lock(paths, progress)?;
+        tools::keycloak::ensure(paths, progress)?;
+    }
     let functions: Vec<_> = functions::all(args.with_contract).collect();
     build::build(paths, progress, args.runtime, &functions)?;
     let spin_program = match args.runtime {
@@ -127,6 +138,8 @@ pub fn prepare(paths: &Paths, args: &UpArgs, progress: &Progress) -> Result<Plan
         data,
         up_file,
         with_matrix: args.with_matrix,
+        with_keycloak: args.with_keycloak,
+        providers: args.provider.clone(),
         with_contract: args.with_contract,
         limits: args.limits.clone(),
         storage_peer: args.storage_peer,
@@ -183,6 +196,9 @@ fn announce(paths: &Paths, up: &Up, progress: &Progress, ending: &str) {
     if let Some(url) = &up.matrix_url {
         let users: Vec<_> = up.users.values().map(|user| user.user_id.as_str()).collect();
         println!("  Matrix   {url}  ({})", users.join(", "));
+    }
+    if let Some(url) = &up.keycloak_url {
+        println!("  Keycloak {url}  ({}; password in up.json)", keycloak::USERS.join(", "));
     }
     let up_file = state::up_file(paths, up.restart.last().map(PathBuf::from).as_deref());
     println!("  up.json  {}  (tokens, client secrets, process ids)", paths::shown(&up_file, &paths.root));

@@ -23,6 +23,12 @@ pub struct Plan {
     pub up_file: PathBuf,
     /// Whether a Synapse runs with it.
     pub with_matrix: bool,
+    /// Whether a Keycloak runs with it.
+    #[serde(default)]
+    pub with_keycloak: bool,
+    /// More entries of PROVIDERS, as JSON.
+    #[serde(default)]
+    pub providers: Vec<String>,
     /// Whether the test-only contract function runs with it.
     pub with_contract: bool,
     /// The configuration value LIMITS, a JSON object.

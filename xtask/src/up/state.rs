@@ -26,6 +26,12 @@ pub struct Up {
     pub matrix_url: Option<String>,
     /// The homeserver's name, with `--with-matrix`.
     pub server_name: Option<String>,
+    /// Origin of Keycloak, with `--with-keycloak`.
+    pub keycloak_url: Option<String>,
+    /// Process id of Keycloak, with `--with-keycloak`.
+    pub keycloak_pid: Option<u32>,
+    /// Password of Keycloak's people, carol and dave.
+    pub keycloak_password: Option<String>,
     /// Process id of Synapse, with `--with-matrix`.
     pub synapse_pid: Option<u32>,
     /// Matrix users by short name: alice and bob.
@@ -134,6 +140,9 @@ mod tests {
             supervisor_pid: 11,
             matrix_url: None,
             server_name: None,
+            keycloak_url: None,
+            keycloak_pid: None,
+            keycloak_password: None,
             synapse_pid: None,
             users: BTreeMap::from([(
                 "alice".into(),

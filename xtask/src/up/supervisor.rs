@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::group::Group;
@@ -16,6 +17,7 @@ use crate::interrupt;
 use crate::keys::Keys;
 use crate::paths::Paths;
 use crate::progress::Progress;
+use crate::up::keycloak::Keycloak;
 use crate::up::plan::Plan;
 use crate::up::server::{self, DEMO_BACKEND, DEMO_CLIENT};
 use crate::up::state::{self, ConfidentialClient, DataLock, PublicClient, Up};
@@ -36,16 +38,28 @@ pub fn run(paths: &Paths, plan: &Plan, progress: &Progress, ready: impl FnOnce(&
     let _ = fs::remove_file(plan.server_log());
     let _ = fs::remove_dir_all(plan.spin_logs());
     let keys = Keys::of(&plan.data)?;
-    let mut synapse = match plan.with_matrix {
-        true => Some(Synapse::start(paths, &plan.data, &plan.base_url(), &keys, progress)?),
+    let matrix = if plan.with_matrix { Some(synapse::Place::free()?) } else { None };
+    let matrix_url = matrix.as_ref().map(synapse::Place::url);
+    let keycloak = match plan.with_keycloak {
+        true => Some(Keycloak::start(paths, &plan.data, &plan.base_url(), matrix_url.as_deref(), &keys, progress)?),
         false => None,
     };
-    let homeserver = synapse.as_ref().map(|synapse| synapse.url.as_str());
-    let config = Config::new(&keys, &plan.base_url(), homeserver, &plan.limits, &plan.set)?;
+    let of_synapse = keycloak.as_ref().map(|keycloak| keycloak.of_synapse(&keys));
+    let mut synapse = match matrix {
+        Some(place) => Some(Synapse::start(paths, &plan.data, place, &plan.base_url(), &keys, of_synapse, progress)?),
+        None => None,
+    };
+    let set = settings(plan, keycloak.as_ref(), &keys)?;
+    let config = Config::new(&keys, &plan.base_url(), matrix_url.as_deref(), &plan.limits, &set)?;
     server::prepare(paths, plan, &config, progress)?;
     let mut server = server::start(paths, plan, progress)?;
     server::seed(plan, &keys, progress)?;
     let mut up = describe(plan, &keys, &server)?;
+    if let Some(keycloak) = &keycloak {
+        up.keycloak_url = Some(keycloak.url.clone());
+        up.keycloak_pid = Some(keycloak.group.id());
+        up.keycloak_password = Some(keys.matrix_password.clone());
+    }
     if let Some(synapse) = &mut synapse {
         up.users = synapse.users(&keys, progress)?;
         up.matrix_url = Some(synapse.url.clone());
@@ -59,6 +73,23 @@ pub fn run(paths: &Paths, plan: &Plan, progress: &Progress, ready: impl FnOnce(&
     drop(ticker);
     progress.say("stopping");
     Ok(())
+}
+
+/// What is set for this run, with the providers that run beside it.
+fn settings(plan: &Plan, keycloak: Option<&Keycloak>, keys: &Keys) -> Result<Vec<String>> {
+    let given = plan.providers.iter().map(|json| serde_json::from_str(json).context("--provider wants JSON"));
+    let mut providers: Vec<Value> = keycloak.map(|keycloak| keycloak.provider(keys)).into_iter().collect();
+    if keycloak.is_some() && plan.with_matrix {
+        providers.push(json!({"id": "matrix", "kind": "matrix", "name": "Matrix", "server_name": synapse::SERVER_NAME}));
+    }
+    providers.extend(given.collect::<Result<Vec<_>>>()?);
+    let mut set = plan.set.clone();
+    if !providers.is_empty() {
+        set.push(format!("PROVIDERS={}", Value::from(providers)));
+        // Providers of development listen on this machine.
+        set.push("PROVIDER_ORIGIN=http://localhost:*".to_owned());
+    }
+    Ok(set)
 }
 
 /// Watches until an end is wanted. A server that died stays down until somebody wants it back.
@@ -111,6 +142,9 @@ fn describe(plan: &Plan, keys: &Keys, server: &Group) -> Result<Up> {
         supervisor_pid: std::process::id(),
         matrix_url: None,
         server_name: with_matrix(synapse::SERVER_NAME),
+        keycloak_url: None,
+        keycloak_pid: None,
+        keycloak_password: None,
         synapse_pid: None,
         users: Default::default(),
         demo_app: PublicClient { client_id: DEMO_CLIENT.into() },

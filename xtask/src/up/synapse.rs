@@ -25,6 +25,21 @@ pub const SERVER_NAME: &str = "localhost";
 const USERS: &[&str] = &["alice", "bob"];
 const READY_LIMIT: Duration = Duration::from_secs(60);
 
+/// Where a Synapse is going to listen: known before it starts, since others have to know it.
+pub struct Place(u16);
+
+impl Place {
+    /// A port that is free.
+    pub fn free() -> Result<Self> {
+        http::free_port().map(Self)
+    }
+
+    /// Its origin.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.0)
+    }
+}
+
 /// A Synapse that runs, or is about to.
 pub struct Synapse {
     /// Its process.
@@ -35,14 +50,21 @@ pub struct Synapse {
 }
 
 impl Synapse {
-    /// Writes its configuration and starts it; it is not ready yet.
-    pub fn start(paths: &Paths, data: &Path, base_url: &str, keys: &Keys, progress: &Progress) -> Result<Self> {
+    /// Writes its configuration and starts it; it is not ready yet. `provider` is one of its `oidc_providers`.
+    pub fn start(
+        paths: &Paths,
+        data: &Path,
+        place: Place,
+        base_url: &str,
+        keys: &Keys,
+        provider: Option<Value>,
+        progress: &Progress,
+    ) -> Result<Self> {
         let folder = data.join("synapse");
         files::make_folder(&folder)?;
-        let port = http::free_port()?;
         // JSON is YAML.
         let configuration = folder.join("homeserver.yaml");
-        files::write_json(&configuration, &homeserver(&folder, port, &keys.matrix_registration_secret))?;
+        files::write_json(&configuration, &homeserver(&folder, &place, &keys.matrix_registration_secret, provider))?;
         files::write_json(&folder.join("tmcp-as.yaml"), &application_service(base_url, keys))?;
         files::write_json(&folder.join("log.yaml"), &logging())?;
         let log = folder.join("synapse.log");
@@ -53,7 +75,7 @@ impl Synapse {
             step.done();
         }
         let group = Group::start("Synapse", &mut command(paths, &folder, &configuration), &log)?;
-        Ok(Self { group, url: format!("http://127.0.0.1:{port}"), folder })
+        Ok(Self { group, url: place.url(), folder })
     }
 
     /// Starts it again on the same data and port: ends it first if it still runs.
@@ -121,7 +143,7 @@ fn registration_mac(secret: &str, nonce: &str, name: &str, password: &str) -> Re
 }
 
 /// Synapse's configuration: SQLite, this machine only, no federation, limits out of the way, guests for tests.
-fn homeserver(folder: &Path, port: u16, registration_secret: &str) -> Value {
+fn homeserver(folder: &Path, place: &Place, registration_secret: &str, provider: Option<Value>) -> Value {
     let file = |name: &str| folder.join(name);
     let many = json!({"per_second": 10_000, "burst_count": 10_000});
     json!({
@@ -138,7 +160,9 @@ fn homeserver(folder: &Path, port: u16, registration_secret: &str) -> Value {
         "federation_domain_whitelist": [],
         "presence": {"enabled": false},
         "database": {"name": "sqlite3", "args": {"database": file("homeserver.db")}},
-        "listeners": [{"port": port, "type": "http", "bind_addresses": ["127.0.0.1"],
+        "public_baseurl": place.url(),
+        "oidc_providers": provider.into_iter().collect::<Vec<_>>(),
+        "listeners": [{"port": place.0, "type": "http", "bind_addresses": ["127.0.0.1"],
             "resources": [{"names": ["client", "openid"]}]}],
         "app_service_config_files": [file("tmcp-as.yaml")],
         "rc_message": many,
@@ -196,7 +220,7 @@ mod tests {
 
     #[test]
     fn it_listens_on_this_machine_only() {
-        let value = homeserver(Path::new("/d"), 8008, "s");
+        let value = homeserver(Path::new("/d"), &Place(8008), "s", None);
         assert_eq!(value["listeners"][0]["bind_addresses"], json!(["127.0.0.1"]));
         assert_eq!(value["listeners"].as_array().unwrap().len(), 1);
         assert_eq!(value["federation_domain_whitelist"], json!([]));

@@ -27,10 +27,10 @@ fn undeclared(manifest: &Table, setting: &Setting) -> Option<String> {
     let is = |key: &str| variable.get(key).and_then(Value::as_bool) == Some(true);
     let has_default = variable.get("default").is_some();
     match setting {
-        Setting { secret: true, .. } if has_default || !is("secret") => {
-            Some(format!("spin.toml: {name} is a secret: write {name} = {{ required = true, secret = true }}"))
-        }
-        Setting { secret: false, form: Form::Optional, .. } if !has_default => {
+        Setting { secret: true, form, .. } if !is("secret") || has_default != (*form == Form::Optional) => Some(format!(
+            "spin.toml: {name} is a secret: write {name} = {{ required = true, secret = true }}, or a default in the place of required if it may be left out"
+        )),
+        Setting { form: Form::Optional, .. } if !has_default => {
             Some(format!("spin.toml: {name} may be left out, and has no default"))
         }
         _ if is("required") == has_default => Some(format!("spin.toml: {name} must be either required or have a default")),

@@ -73,8 +73,10 @@ fn table(entries: impl IntoIterator<Item = (&'static str, Value)>) -> Table {
 /// All values as Spin variables.
 pub fn variables(values: &Values, spin: &Spin) -> BTreeMap<String, String> {
     let mut variables: BTreeMap<_, _> = values.all().map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
-    if !spin.homeserver_origin.is_empty() {
-        variables.insert("homeserver_origin".to_owned(), spin.homeserver_origin.clone());
+    for (name, origin) in [("homeserver_origin", &spin.homeserver_origin), ("provider_origin", &spin.provider_origin)] {
+        if !origin.is_empty() {
+            variables.insert(name.to_owned(), origin.clone());
+        }
     }
     variables
 }

@@ -1,0 +1,36 @@
+//! GET /sign-in/{provider}?continue=…: sends a browser to a provider.
+//!
+//! ```text
+//!  page ──▶ /sign-in/kc ──303, state, nonce, challenge──▶ provider: the person signs in there
+//!                 │ row: state, browser, where to go on          │
+//!                 ▼                                               ▼ code, state, iss
+//!           cookie of the browser ─────────────────▶ /sign-in/callback/kc: row gone, code redeemed, id token checked
+//!                                                                 │ user found or created; account begins the session
+//!                                                                 ▼ 303, cookie of the session, to where they were going
+//! ```
+//!
+//! | answer | when |
+//! |---|---|
+//! | 303 | to the provider |
+//! | 400 | `continue` leads elsewhere than to our pages |
+//! | 404 | no such provider |
+//! | 503 | the provider does not answer, or is another than configured |
+
+use crate::{providers, transaction, upstream};
+use http::header;
+use tmcp_http::page::is_ours;
+use tmcp_http::{Call, Failure, Reply};
+use tmcp_ports::Platform;
+use tmcp_protocol::routes::{ACCOUNT, SIGN_IN};
+
+/// The handler.
+pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let provider = providers::find(&call, &call.rest_of_path(SIGN_IN.prefix())?)?;
+    let go_on = call.parameter("continue").unwrap_or_else(|| ACCOUNT.path.to_owned());
+    if !is_ours(&go_on) {
+        return Err(Failure::invalid("this link leads elsewhere"));
+    }
+    let begun = transaction::begin(&call, &provider.id, &go_on).await?;
+    let url = upstream::address(&call, &provider, &begun.state, &begun.proofs).await?;
+    Ok(Reply::see_other(url.as_str()).header(header::SET_COOKIE, &begun.cookie))
+}

@@ -1,0 +1,75 @@
+//! GET /sign-in/callback/{provider}: a browser comes back from a provider. The way there is drawn in `begin.rs`.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 303 | signed in, or the person did not want to: to where they were going |
+//! | 400 | the sign-in is over, or began in another browser; a parameter that is given twice |
+//! | 401 | what the provider said does not prove who they are; an audit row says why |
+//! | 403 | the account is suspended |
+//! | 503 | the provider does not answer |
+//!
+//! What if it dies? Before the session is stored, the person begins again; after it, they have a session whose cookie never came, which
+//! is over in a day.
+
+use crate::refusal::Refusal;
+use crate::sql::UserRow;
+use crate::{providers, refusal, transaction, upstream, user};
+use http::header;
+use serde::Deserialize;
+use serde_json::json;
+use tmcp_http::body::Form;
+use tmcp_http::cookie::{self, Cookie};
+use tmcp_http::people::Names;
+use tmcp_http::{Call, Failure, Reply};
+use tmcp_ports::Platform;
+use tmcp_protocol::ErrorCode;
+use tmcp_protocol::routes::{INTERNAL_BEGIN_BROWSER, SIGN_IN_CALLBACK};
+use tmcp_protocol::token::AuthLevel;
+
+#[derive(Deserialize)]
+struct Begun {
+    secret: String,
+    seconds: i64,
+}
+
+fn names(user: UserRow) -> Names {
+    let name = if user.matrix_user_id.is_some() { None } else { Some(user.username) };
+    Names { sub: user.matrix_user_id, name, wallet_id: user.wallet_id, level: AuthLevel::Full }
+}
+
+/// The handler.
+pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let provider = providers::find(&call, &call.rest_of_path(SIGN_IN_CALLBACK.prefix())?)?;
+    let answer = Form::parse(call.query.as_bytes())?;
+    let (go_on, proofs) = transaction::finish(&call, &provider.id, answer.require("state")?).await?;
+    // Whoever changed their mind is where they were before.
+    if let Some("access_denied") = answer.get("error") {
+        return Ok(Reply::see_other(&go_on));
+    }
+    let back = upstream::callback(&call, &provider);
+    let address = call.address.truncated();
+    let outcome = match answer.get("error") {
+        None => upstream::prove(&call, &provider, &answer, &back, &proofs).await?,
+        Some(_) => Err(Refusal::Provider("the provider says that it did not work")),
+    };
+    let refused = |refusal| refusal::audit(&call, provider.word, &provider.id, refusal, Some(address.clone()));
+    let user = match outcome {
+        Ok(proven) => user::known(&call, &proven, Some(&address)).await?,
+        Err(refusal) => {
+            refused(&refusal).await?;
+            let message = "what the provider answered does not prove who you are: go back, and sign in once more";
+            return Err(Failure::new(ErrorCode::InvalidToken, message).because(refusal.to_string()));
+        }
+    };
+    call.is_about(Some(user.uid.as_str()), None);
+    if user.status != "active" {
+        refused(&Refusal::Suspended).await?;
+        return Err(Failure::new(ErrorCode::AccountSuspended, "this account is suspended"));
+    }
+    let agent = call.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let replaces = cookie::sent(&call, Cookie::Session);
+    let body = json!({"uid": user.uid, "names": names(user), "agent": agent, "address": address, "replaces": replaces});
+    let Begun { secret, seconds } = call.ask(&INTERNAL_BEGIN_BROWSER, &body).await??;
+    let cookie = Cookie::Session.set(&call.settings.issuer, &secret, seconds);
+    Ok(Reply::see_other(&go_on).header(header::SET_COOKIE, &cookie))
+}

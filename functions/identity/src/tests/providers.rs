@@ -1,0 +1,552 @@
+//! Sign-ins at providers, through the pipelines of identity, account and auth, with providers that answer from a table.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use serde_json::{Value as Json, json};
+use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_protocol::jwk::KeySet;
+use tmcp_protocol::routes::{Function, INTERNAL_MAINTAIN_IDENTITY};
+use tmcp_testkit::{Answer, Client, TestPlatform, dies};
+use url::Url;
+
+const ISSUER: &str = "https://id.example/realms/w";
+const DISCOVERY: &str = "https://id.example/realms/w/.well-known/openid-configuration";
+const TOKEN: &str = "https://id.example/realms/w/token";
+const KEYS: &str = "https://id.example/realms/w/keys";
+const FORGE_TOKEN: &str = "https://forge.example/token";
+const FORGE_USER: &str = "https://forge.example/user";
+const HS: &str = "http://hs:8008/_matrix/client/v3";
+
+#[derive(Clone)]
+struct World {
+    platform: TestPlatform,
+    identity: Client,
+    account: Client,
+    auth: Client,
+}
+
+/// What a browser has of a sign-in that is under way.
+struct Begun {
+    cookie: String,
+    url: Url,
+}
+
+impl Begun {
+    fn parameter(&self, name: &str) -> String {
+        let found = self.url.query_pairs().find(|(found, _)| found == name);
+        found.unwrap_or_else(|| panic!("no {name} in {}", self.url)).1.into_owned()
+    }
+}
+
+fn cookie(answer: &Answer) -> String {
+    let set = answer.headers.get("set-cookie").unwrap_or_else(|| panic!("no cookie in {answer:?}")).to_str().unwrap();
+    set.split(';').next().unwrap().to_owned()
+}
+
+fn discovery(more: &Json) -> String {
+    let mut document = json!({
+        "issuer": ISSUER, "authorization_endpoint": format!("{ISSUER}/auth"), "token_endpoint": TOKEN, "jwks_uri": KEYS,
+    });
+    document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    document.to_string()
+}
+
+fn signed(header: &Json, claims: &Json) -> String {
+    let ring = KeySet::parse_private(tmcp_testkit::private_ring()).unwrap();
+    let encoded = |value: &Json| URL_SAFE_NO_PAD.encode(value.to_string());
+    let input = format!("{}.{}", encoded(header), encoded(claims));
+    let signature = tmcp_rs256::sign(&ring.keys[0], input.as_bytes()).unwrap();
+    format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+impl World {
+    async fn new() -> Self {
+        let platform = TestPlatform::new();
+        platform.set("LIMITS", r#"{"scale":1000}"#);
+        platform.set("HOMESERVERS", r#"[{"server_name":"hs","client_url":"http://hs:8008"}]"#);
+        let providers = json!([
+            {"id": "work", "kind": "keycloak", "name": "Work <W>", "issuer": ISSUER, "client_id": "tmcp", "client_secret": "a&b",
+                "redirect_uris": ["app.example:/back"]},
+            {"id": "forge", "kind": "oauth", "name": "Forge", "client_id": "f", "client_secret": "s", "id_member": "id",
+                "name_member": "login", "authorization_endpoint": "https://forge.example/auth?x=1", "token_endpoint": FORGE_TOKEN,
+                "userinfo_endpoint": FORGE_USER, "scopes": ["read:user"]},
+            {"id": "hs", "kind": "matrix", "name": "Matrix", "server_name": "hs"},
+        ]);
+        platform.set("PROVIDERS", &providers.to_string());
+        let recorded = platform.recorded();
+        recorded.answer("GET", DISCOVERY, 200, &discovery(&json!({})));
+        recorded.answer("GET", KEYS, 200, &tmcp_testkit::public_ring());
+        recorded.answer("POST", FORGE_TOKEN, 200, r#"{"access_token":"forge-token","token_type":"bearer"}"#);
+        recorded.answer("GET", FORGE_USER, 200, r#"{"id":4711,"login":"carol","name":"Carol","email":"c@forge.example"}"#);
+        let world = Self {
+            identity: Client::new(crate::routes(), &platform),
+            account: Client::new(tmcp_account::routes(), &platform),
+            auth: Client::new(tmcp_auth::routes(), &platform),
+            platform,
+        };
+        world.identity.connect(Function::Identity);
+        world.account.connect(Function::Account);
+        world.auth.connect(Function::Auth);
+        world
+            .auth
+            .register(json!({"client_id": "ma_a", "app_id": "ma_a", "name": "A", "kind": "public",
+            "scopes": ["storage:read"], "redirect_uris": ["https://app.example/back"]}))
+            .await;
+        world
+    }
+
+    async fn get(client: &Client, cookie: &str, path: &str) -> Answer {
+        let request = http::Request::builder().uri(path).header("cookie", cookie).header("user-agent", "Tester/1");
+        client.send(request.body(Bytes::new()).unwrap()).await
+    }
+
+    async fn begin(&self, provider: &str, cookie: &str) -> Begun {
+        let answer = Self::get(&self.identity, cookie, &format!("/sign-in/{provider}?continue=%2Faccount")).await;
+        assert_eq!(answer.status, 303, "{answer:?}");
+        Begun { cookie: self::cookie(&answer), url: Url::parse(answer.headers["location"].to_str().unwrap()).unwrap() }
+    }
+
+    async fn back(&self, provider: &str, cookie: &str, query: &str) -> Answer {
+        Self::get(&self.identity, cookie, &format!("/sign-in/callback/{provider}?{query}")).await
+    }
+
+    /// What the provider says for a sign-in, with some claims changed (null: left out).
+    fn claims(&self, begun: &Begun, other: &Json) -> Json {
+        use tmcp_ports::Clock;
+        let now = self.platform.clock().now().seconds();
+        let mut claims = json!({
+            "iss": ISSUER, "sub": "f1", "aud": "tmcp", "exp": now + 300, "iat": now, "nonce": begun.parameter("nonce"),
+            "preferred_username": "carol", "name": "Carol", "email": "carol@example.org", "email_verified": true,
+            "picture": "http://169.254.169.254/picture.png",
+        });
+        claims.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+        claims
+    }
+
+    fn answers(&self, id_token: &str) {
+        let body = json!({"access_token": "x", "token_type": "Bearer", "id_token": id_token});
+        self.platform.recorded().answer("POST", TOKEN, 200, &body.to_string());
+    }
+
+    /// A whole sign-in at the OpenID provider.
+    async fn sign_in(&self, other: &Json) -> Answer {
+        let begun = self.begin("work", "").await;
+        self.answers(&signed(&json!({"alg": "RS256", "kid": "test-1"}), &self.claims(&begun, other)));
+        self.back("work", &begun.cookie, &format!("code=c&state={}", begun.parameter("state"))).await
+    }
+
+    async fn forge(&self) -> Answer {
+        let begun = self.begin("forge", "").await;
+        self.back("forge", &begun.cookie, &format!("code=c&state={}", begun.parameter("state"))).await
+    }
+
+    async fn rows(&self, query: &'static str) -> Vec<Json> {
+        let rows = self.platform.sql().query(stmt!(query)).await.unwrap();
+        rows.into_iter().map(|row| Json::Object(row.0)).collect()
+    }
+
+    async fn page(&self, cookie: &str) -> String {
+        Self::get(&self.account, cookie, "/account").await.text
+    }
+}
+
+#[tokio::test]
+async fn a_person_signs_in_at_an_openid_provider_and_is_the_same_the_next_time() {
+    let world = World::new().await;
+    let page = world.page("").await;
+    assert!(
+        page.contains("href=\"/sign-in/work?continue=%2Faccount\"") && page.contains("Sign in with Work &#60;W&#62;"),
+        "{page}"
+    );
+    let begun = world.begin("work", "").await;
+    assert!(begun.cookie.starts_with("__Host-tmcp_sign_in="));
+    let asked =
+        ["response_type", "client_id", "redirect_uri", "scope", "code_challenge_method"].map(|name| begun.parameter(name));
+    let callback = "https://tmcp.example/sign-in/callback/work";
+    assert_eq!(asked, ["code", "tmcp", callback, "openid profile email", "S256"]);
+    let answer = world.sign_in(&json!({})).await;
+    assert_eq!((answer.status, answer.headers["location"].to_str().unwrap()), (303, "/account"), "{answer:?}");
+    assert!(answer.headers["set-cookie"].to_str().unwrap().contains("HttpOnly; SameSite=Lax"));
+    let shown = world.page(&cookie(&answer)).await;
+    assert!(shown.contains("carol") && shown.contains("Tester/1"), "{shown}");
+    // The secret went in a header, form-encoded before it was joined, and the verifier meets the challenge.
+    let redeemed = world.platform.recorded().seen().into_iter().rfind(|request| request.url == TOKEN).unwrap();
+    let basic = ("authorization".to_owned(), "Basic dG1jcDphJTI2Yg==".to_owned());
+    assert!(redeemed.headers.contains(&basic), "{redeemed:?}");
+    world.sign_in(&json!({})).await;
+    let users = world.rows("SELECT email, (SELECT display_name FROM profiles p WHERE p.uid = u.uid) AS name FROM users u").await;
+    assert_eq!(users, [json!({"email": "carol@example.org", "name": "Carol"})]);
+    let actions = world.rows("SELECT action FROM audit WHERE action LIKE 'sign_in%' ORDER BY id").await;
+    assert_eq!(actions, [json!({"action": "sign_in.keycloak.first"}), json!({"action": "sign_in.keycloak"})]);
+    assert!(world.platform.recorded().seen().iter().all(|request| !request.url.contains("picture")));
+    let lines = world.platform.log_lines().concat();
+    assert!(!lines.contains("code=c") && !lines.contains("a&b"), "{lines}");
+}
+
+#[tokio::test]
+async fn an_unverified_address_is_not_taken() {
+    let world = World::new().await;
+    for (sub, other) in [("1", json!(false)), ("2", json!(null)), ("3", json!("false")), ("4", json!(1))] {
+        assert_eq!(world.sign_in(&json!({"sub": sub, "email_verified": other})).await.status, 303);
+    }
+    assert_eq!(world.rows("SELECT uid FROM users WHERE email IS NOT NULL").await.len(), 0);
+}
+
+#[tokio::test]
+async fn the_verifier_meets_the_challenge() {
+    let world = World::new().await;
+    let begun = world.begin("forge", "").await;
+    assert_eq!(begun.url.query_pairs().next().unwrap().1, "1", "the endpoint's own parameter stays");
+    world.back("forge", &begun.cookie, &format!("code=c&state={}", begun.parameter("state"))).await;
+    let redeemed = world.platform.recorded().seen().into_iter().rfind(|request| request.url == FORGE_TOKEN).unwrap();
+    let body = String::from_utf8(redeemed.body.to_vec()).unwrap();
+    let verifier = body.split('&').find_map(|pair| pair.strip_prefix("code_verifier=")).unwrap();
+    assert_eq!(crate::transaction::challenge(verifier), begun.parameter("code_challenge"));
+}
+
+/// Every way in which a provider's answer, or one that somebody made up, is not proof; what the audit log says of it.
+#[tokio::test]
+async fn what_proves_nothing_signs_nobody_in() {
+    let good = json!({"alg": "RS256", "kid": "test-1"});
+    let claims = [
+        (json!({"iss": "https://evil.example"}), "another issuer"),
+        (json!({"aud": "other"}), "somebody else"),
+        (json!({"aud": ["tmcp", "other"]}), "another client"),
+        (json!({"azp": "other"}), "another client"),
+        (json!({"exp": 1}), "over"),
+        (json!({"iat": 1}), "another time"),
+        (json!({"nbf": 9_999_999_999_i64}), "future"),
+        (json!({"nonce": "of another sign-in"}), "another sign-in"),
+        (json!({"sub": ""}), "no sub"),
+        (json!({"sub": 7}), "no sub"),
+    ];
+    let world = World::new().await;
+    let mut reasons = Vec::new();
+    for (other, reason) in claims {
+        let answer = world.sign_in(&other).await;
+        assert_eq!((answer.status, answer.headers.get("set-cookie")), (401, None), "{other}");
+        reasons.push(reason);
+    }
+    let headers = [
+        (json!({"alg": "none", "kid": "test-1"}), "another algorithm"),
+        (json!({"alg": "HS256", "kid": "test-1"}), "another algorithm"),
+        (json!({"alg": "RS256", "kid": "test-1", "crit": ["x"]}), "critical"),
+        (json!({"alg": "RS256", "kid": "unknown"}), "no key"),
+    ];
+    for (header, reason) in headers {
+        let begun = world.begin("work", "").await;
+        world.answers(&signed(&header, &world.claims(&begun, &json!({}))));
+        let answer = world.back("work", &begun.cookie, &format!("code=c&state={}", begun.parameter("state"))).await;
+        assert_eq!(answer.status, 401, "{header}");
+        reasons.push(reason);
+    }
+    let bodies = [
+        (200, "changed", "wrong signature"),
+        (200, "none", "no id token"),
+        (400, "", "refused the code"),
+        (401, "", "refused the code"),
+    ];
+    for (status, what, reason) in bodies {
+        let begun = world.begin("work", "").await;
+        let token = signed(&good, &world.claims(&begun, &json!({})));
+        let changed = signed(&good, &world.claims(&begun, &json!({"sub": "f2"})));
+        let mixed = [token.rsplit_once('.').unwrap().0, changed.rsplit_once('.').unwrap().1].join(".");
+        let body = if what == "changed" { json!({ "id_token": mixed }) } else { json!({}) };
+        world.platform.recorded().answer("POST", TOKEN, status, &body.to_string());
+        let answer = world.back("work", &begun.cookie, &format!("code=c&state={}", begun.parameter("state"))).await;
+        assert_eq!(answer.status, 401, "{what}");
+        reasons.push(reason);
+    }
+    for (query, reason) in [
+        ("state=S", "no code"),
+        ("state=S&error=server_error", "did not work"),
+        ("state=S&code=c&iss=https%3A%2F%2Fevil.example", "another issuer"),
+    ] {
+        let begun = world.begin("work", "").await;
+        let answer = world.back("work", &begun.cookie, &query.replace('S', &begun.parameter("state"))).await;
+        assert_eq!(answer.status, 401, "{query}");
+        reasons.push(reason);
+    }
+    let mut told = world.rows("SELECT detail FROM audit WHERE action = 'sign_in.keycloak' AND outcome = 'refused'").await;
+    for reason in reasons {
+        let found = told.iter().position(|row| row["detail"].as_str().unwrap().contains(reason));
+        told.remove(found.unwrap_or_else(|| panic!("{reason} is not in {told:?}")));
+    }
+    assert!(told.is_empty(), "{told:?}");
+    assert_eq!(world.rows("SELECT uid FROM users").await.len() + world.rows("SELECT id FROM browser_sessions").await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_provider_that_names_itself_must_do_so_always() {
+    let world = World::new().await;
+    let says = discovery(&json!({"authorization_response_iss_parameter_supported": true}));
+    world.platform.recorded().answer("GET", DISCOVERY, 200, &says);
+    assert_eq!(world.sign_in(&json!({})).await.status, 401);
+    let begun = world.begin("work", "").await;
+    world.answers(&signed(&json!({"alg": "RS256", "kid": "test-1"}), &world.claims(&begun, &json!({}))));
+    let query = format!("code=c&state={}&iss=https%3A%2F%2Fid.example%2Frealms%2Fw", begun.parameter("state"));
+    assert_eq!(world.back("work", &begun.cookie, &query).await.status, 303);
+}
+
+#[tokio::test]
+async fn a_sign_in_counts_once_in_its_own_browser_at_its_own_provider_for_ten_minutes() {
+    let world = World::new().await;
+    let begun = world.begin("work", "").await;
+    let other = world.begin("work", "").await;
+    let query = format!("code=c&state={}", begun.parameter("state"));
+    world.answers(&signed(&json!({"alg": "RS256", "kid": "test-1"}), &world.claims(&begun, &json!({}))));
+    for (provider, cookie) in
+        [("work", ""), ("work", "__Host-tmcp_sign_in=x"), ("work", other.cookie.as_str()), ("forge", &begun.cookie)]
+    {
+        let answer = world.back(provider, cookie, &query).await;
+        assert_eq!((answer.status, answer.headers.get("set-cookie")), (400, None), "{provider} {cookie}");
+    }
+    for bad in ["code=c", "code=c&state=", "code=c&state=x", &format!("{query}&state=y"), &format!("{query}&code=d")] {
+        assert_eq!(world.back("work", &begun.cookie, bad).await.status, 400, "{bad}");
+    }
+    assert_eq!(world.back("work", &begun.cookie, &query).await.status, 303);
+    assert_eq!(world.back("work", &begun.cookie, &query).await.status, 400, "a second time");
+    let late = world.begin("work", "").await;
+    world.platform.advance(600_000);
+    let query = format!("code=c&state={}", late.parameter("state"));
+    assert_eq!(world.back("work", &late.cookie, &query).await.status, 400, "after ten minutes");
+    world.identity.internal(&INTERNAL_MAINTAIN_IDENTITY, json!({})).await;
+    assert_eq!(world.rows("SELECT state FROM sign_ins").await.len(), 0);
+}
+
+#[tokio::test]
+async fn two_tabs_sign_in_at_once() {
+    let world = World::new().await;
+    let first = world.begin("forge", "").await;
+    let second = world.begin("work", &first.cookie).await;
+    assert_eq!(first.cookie, second.cookie);
+    for (provider, begun) in [("forge", &first), ("work", &second)] {
+        if provider == "work" {
+            world.answers(&signed(&json!({"alg": "RS256", "kid": "test-1"}), &world.claims(begun, &json!({}))));
+        }
+        let query = format!("code=c&state={}", begun.parameter("state"));
+        assert_eq!(world.back(provider, &begun.cookie, &query).await.status, 303, "{provider}");
+    }
+}
+
+#[tokio::test]
+async fn a_browser_is_led_to_our_pages_alone_and_back_where_it_was() {
+    let world = World::new().await;
+    for to in ["https://evil.example/", "//evil.example", "/api/v1/storage", "/account%23x", "%2F%5Cevil.example"] {
+        let answer = World::get(&world.identity, "", &format!("/sign-in/work?continue={to}")).await;
+        assert_eq!(answer.status, 400, "{to}");
+    }
+    assert_eq!(World::get(&world.identity, "", "/sign-in/nobody").await.status, 404);
+    let path = "/oauth2/authorize?client_id=ma_a&redirect_uri=https%3A%2F%2Fapp.example%2Fback&response_type=code&state=s\
+        &scope=storage:read&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+    let page = World::get(&world.account, "", path).await;
+    let link = page.text.split("href=\"/sign-in/forge").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let answer = World::get(&world.identity, "", &format!("/sign-in/forge{link}")).await;
+    let begun = Begun { cookie: cookie(&answer), url: Url::parse(answer.headers["location"].to_str().unwrap()).unwrap() };
+    let refused = world.back("forge", &begun.cookie, &format!("error=access_denied&state={}", begun.parameter("state"))).await;
+    assert_eq!(
+        (refused.status, refused.headers["location"].to_str().unwrap(), refused.headers.get("set-cookie")),
+        (303, path, None)
+    );
+}
+
+#[tokio::test]
+async fn discovery_of_another_issuer_leads_nowhere() {
+    let world = World::new().await;
+    let documents = [
+        discovery(&json!({"issuer": "https://evil.example"})),
+        discovery(&json!({"token_endpoint": "http://id.example/token"})),
+        discovery(&json!({"authorization_endpoint": "javascript:alert(1)"})),
+        discovery(&json!({"jwks_uri": null})),
+        "no JSON".to_owned(),
+    ];
+    for document in documents {
+        world.platform.recorded().answer("GET", DISCOVERY, 200, &document);
+        assert_eq!(World::get(&world.identity, "", "/sign-in/work").await.status, 503, "{document}");
+        world.platform.advance(3_600_001);
+    }
+}
+
+#[tokio::test]
+async fn keys_are_asked_for_once_an_hour_and_anew_for_an_unknown_name_once_a_minute() {
+    let world = World::new().await;
+    let asked = |url: &str| world.platform.recorded().seen().iter().filter(|request| request.url == url).count();
+    for _ in 0..3 {
+        assert_eq!(world.sign_in(&json!({})).await.status, 303);
+    }
+    assert_eq!((asked(KEYS), asked(DISCOVERY)), (1, 1));
+    let rotated = tmcp_testkit::public_ring().replace("test-1", "test-2");
+    world.platform.recorded().answer("GET", KEYS, 200, &rotated);
+    let by = async |kid: &str| {
+        let begun = world.begin("work", "").await;
+        world.answers(&signed(&json!({"alg": "RS256", "kid": kid}), &world.claims(&begun, &json!({}))));
+        world.back("work", &begun.cookie, &format!("code=c&state={}", begun.parameter("state"))).await.status
+    };
+    assert_eq!((by("test-2").await, asked(KEYS)), (401, 1), "a minute has not passed");
+    world.platform.advance(60_000);
+    assert_eq!((by("test-2").await, asked(KEYS)), (303, 2));
+    for _ in 0..3 {
+        assert_eq!((by("made-up").await, asked(KEYS)), (401, 2));
+    }
+}
+
+#[tokio::test]
+async fn an_oauth_provider_names_people_by_what_never_changes() {
+    let world = World::new().await;
+    assert_eq!(world.forge().await.status, 303);
+    world.platform.recorded().answer("GET", FORGE_USER, 200, r#"{"id":4711,"login":"another-name"}"#);
+    assert_eq!(world.forge().await.status, 303);
+    world.platform.recorded().answer("GET", FORGE_USER, 200, r#"{"id":4712,"login":"carol"}"#);
+    assert_eq!(world.forge().await.status, 303);
+    let rows = world.rows("SELECT external_id, kind, username FROM identities ORDER BY external_id").await;
+    assert_eq!(rows[0], json!({"external_id": "4711", "kind": "oauth", "username": "carol"}));
+    assert_eq!((rows.len(), world.rows("SELECT uid FROM users WHERE email IS NULL").await.len()), (2, 2));
+    for document in ["{}", r#"{"id":null}"#, r#"{"id":1.5}"#, r#"{"id":-1}"#, r#"{"id":""}"#, r#"{"id":true}"#, "[]"] {
+        world.platform.recorded().answer("GET", FORGE_USER, 200, document);
+        assert_eq!(world.forge().await.status, 401, "{document}");
+    }
+    world.platform.recorded().answer("GET", FORGE_USER, 502, "");
+    assert_eq!(world.forge().await.status, 503);
+}
+
+#[tokio::test]
+async fn a_homeservers_sign_in_is_the_same_person_and_leaves_no_device() {
+    let world = World::new().await;
+    let recorded = world.platform.recorded();
+    recorded.answer("POST", &format!("{HS}/login"), 200, r#"{"user_id":"@alice:hs","access_token":"syt","device_id":"D"}"#);
+    recorded.answer("POST", &format!("{HS}/logout"), 200, "{}");
+    recorded.answer("GET", &format!("{HS}/account/whoami"), 200, r#"{"user_id":"@alice:hs","device_id":"E"}"#);
+    let begun = world.begin("hs", "").await;
+    assert!(begun.url.as_str().starts_with(&format!("{HS}/login/sso/redirect?redirectUrl=")));
+    let back = Url::parse(&begun.parameter("redirectUrl")).unwrap();
+    assert_eq!((back.path(), back.query_pairs().count()), ("/sign-in/callback/hs", 1));
+    let answer = world.back("hs", &begun.cookie, &format!("{}&loginToken=t", back.query().unwrap())).await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    assert!(world.page(&cookie(&answer)).await.contains("@alice:hs"));
+    let out = recorded.seen().into_iter().find(|request| request.url.ends_with("/logout")).unwrap();
+    assert!(out.headers.contains(&("authorization".to_owned(), "Bearer syt".to_owned())));
+    let body = json!({"matrix_user_id": "@alice:hs", "access_token": "own"});
+    let own = world.auth.json("POST", "/api/v1/auth/matrix", "", body).await;
+    assert_eq!((own.status, world.rows("SELECT uid FROM users").await.len()), (200, 1), "{own:?}");
+    // Another server's person, a service's, and a token that the homeserver does not take.
+    for (status, user) in [(200, "@alice:evil"), (200, "@_tmcp_bot:hs"), (200, "nobody"), (403, "@alice:hs")] {
+        let answer = json!({"user_id": user, "access_token": "syt"});
+        recorded.answer("POST", &format!("{HS}/login"), status, &answer.to_string());
+        let begun = world.begin("hs", "").await;
+        let state = Url::parse(&begun.parameter("redirectUrl")).unwrap().query().unwrap().to_owned();
+        assert_eq!(world.back("hs", &begun.cookie, &format!("{state}&loginToken=t")).await.status, 401, "{user}");
+    }
+}
+
+#[tokio::test]
+async fn of_many_first_sign_ins_of_one_identity_one_makes_the_user_and_two_identities_are_two() {
+    let world = World::new().await;
+    let tries: Vec<_> = (0..16)
+        .map(|n| {
+            let world = world.clone();
+            tokio::spawn(async move {
+                match n {
+                    0 => world.sign_in(&json!({})).await.status,
+                    _ => world.forge().await.status,
+                }
+            })
+        })
+        .collect();
+    for one in tries {
+        assert_eq!(one.await.unwrap(), 303);
+    }
+    assert_eq!(world.rows("SELECT uid FROM users").await.len(), 2);
+    assert_eq!(world.rows("SELECT uid FROM profiles").await.len(), 2);
+    assert_eq!(world.rows("SELECT id FROM audit WHERE action LIKE '%.first'").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_new_session_replaces_the_browsers_own_and_nobody_elses() {
+    let world = World::new().await;
+    let (first, other) = (cookie(&world.forge().await), cookie(&world.forge().await));
+    let begun = world.begin("work", "").await;
+    world.answers(&signed(&json!({"alg": "RS256", "kid": "test-1"}), &world.claims(&begun, &json!({}))));
+    let both = format!("{}; {first}", begun.cookie);
+    let answer = world.back("work", &both, &format!("code=c&state={}", begun.parameter("state"))).await;
+    assert_ne!(cookie(&answer), first);
+    assert!(world.page(&first).await.contains("does not know you"));
+    assert!(!world.page(&other).await.contains("does not know you"));
+}
+
+#[tokio::test]
+async fn without_a_matrix_identity_no_app_gets_in() {
+    let world = World::new().await;
+    let session = cookie(&world.forge().await);
+    let query = "client_id=ma_a&redirect_uri=https%3A%2F%2Fapp.example%2Fback&response_type=code&state=s&scope=storage:read\
+        &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+    let answer = World::get(&world.account, &session, &format!("/oauth2/authorize?{query}")).await;
+    assert!(answer.status == 403 && answer.text.contains("needs a Matrix identity"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_suspended_person_does_not_get_in() {
+    let world = World::new().await;
+    assert_eq!(world.forge().await.status, 303);
+    world.platform.sql().query(stmt!("UPDATE users SET status = 'suspended'")).await.unwrap();
+    let answer = world.forge().await;
+    assert_eq!((answer.status, answer.headers.get("set-cookie")), (403, None));
+    assert!(answer.text.contains("suspended"));
+}
+
+fn native(world: &World, redirect_uri: &str, nonce: &str) -> Json {
+    use tmcp_ports::Clock;
+    let now = world.platform.clock().now().seconds();
+    let claims = json!({"iss": ISSUER, "sub": "f1", "aud": "tmcp", "exp": now + 300, "iat": now, "nonce": "n", "name": "Carol"});
+    world.answers(&signed(&json!({"alg": "RS256", "kid": "test-1"}), &claims));
+    json!({"provider": "work", "code": "c", "code_verifier": "v".repeat(43), "redirect_uri": redirect_uri, "nonce": nonce})
+}
+
+#[tokio::test]
+async fn a_native_app_brings_a_code_itself() {
+    let world = World::new().await;
+    let sign_in = async |body: Json| world.auth.json("POST", "/api/v1/auth/oauth", "", body).await;
+    let answer = sign_in(native(&world, "app.example:/back", "n")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let (user, token) = (&answer.body["user"], answer.body["access_token"].as_str().unwrap());
+    assert_eq!((&user["matrix_user_id"], user["matrix_username"].as_str()), (&Json::Null, Some("Carol")));
+    // It is a platform token: it hands over to a browser, and is exchanged for nothing.
+    let handed = world.account.json("POST", "/api/v1/auth/browser", token, json!({})).await;
+    assert_eq!(handed.status, 200, "{handed:?}");
+    let form = format!(
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&client_id=ma_a&subject_token={token}\
+        &subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token&scope=storage:read"
+    );
+    let exchanged = world.auth.form("/oauth2/token", &form).await;
+    assert_eq!((exchanged.status, exchanged.code()), (403, "matrix_identity_required"), "{exchanged:?}");
+    for (body, status, code) in [
+        (native(&world, "https://tmcp.example/sign-in/callback/work", "n"), 401, "INVALID_CREDENTIALS"),
+        (native(&world, "evil:/back", "n"), 401, "INVALID_CREDENTIALS"),
+        (native(&world, "app.example:/back", "m"), 401, "INVALID_CREDENTIALS"),
+        (json!({"provider": "nobody", "code": "c", "code_verifier": "v", "redirect_uri": "x", "nonce": "n"}), 404, "NOT_FOUND"),
+        (json!({"provider": "work"}), 400, "INVALID_REQUEST"),
+    ] {
+        let answer = sign_in(body.clone()).await;
+        assert_eq!((answer.status, answer.code()), (status, code), "{body}: {answer:?}");
+    }
+}
+
+/// Wherever it dies, the next sign-in works, and there is one user.
+#[tokio::test]
+async fn a_sign_in_that_dies_is_begun_again() {
+    for step in 0.. {
+        let world = World::new().await;
+        let begun = world.begin("forge", "").await;
+        world.platform.faults().die_at(Some(step));
+        let query = format!("code=c&state={}", begun.parameter("state"));
+        let died = dies(world.back("forge", &begun.cookie, &query)).is_none();
+        world.platform.faults().die_at(None);
+        assert_eq!(world.forge().await.status, 303, "step {step}");
+        assert_eq!(world.rows("SELECT uid FROM users").await.len(), 1, "step {step}");
+        assert_eq!(world.rows("SELECT uid FROM profiles").await.len(), 1, "step {step}");
+        if !died {
+            assert!(step > 5, "{step} steps");
+            return;
+        }
+    }
+}

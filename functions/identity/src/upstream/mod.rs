@@ -1,0 +1,158 @@
+//! Proving at a provider who somebody is: one file per kind. What a provider gives us beside that, its tokens above all, is dropped.
+
+pub mod id_token;
+pub mod matrix_sso;
+pub mod oauth;
+pub mod openid;
+
+use crate::refusal::Refusal;
+use crate::transaction::Proofs;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde_json::Value;
+use tmcp_http::body::Form;
+use tmcp_http::{Call, Failure};
+use tmcp_ports::{HttpClient, OutboundRequest, Platform, Trust};
+use tmcp_protocol::provider::{Kind, Provider, Registration};
+use url::{Url, form_urlencoded};
+
+/// An identity that a provider vouches for.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// What the external id is unique within.
+    pub instance: String,
+    /// The person there; never changes, and never passes to somebody else.
+    pub external_id: String,
+    /// The provider's kind.
+    pub kind: &'static str,
+    /// What they are called there.
+    pub username: String,
+    /// From their profile.
+    pub display_name: Option<String>,
+    /// From their profile, in a homeserver's media store.
+    pub avatar_url: Option<String>,
+    /// An address that the provider has verified.
+    pub email: Option<String>,
+}
+
+/// Where the provider sends people back to.
+pub fn callback<P: Platform>(call: &Call<P>, provider: &Provider) -> String {
+    format!("{}/sign-in/callback/{}", call.settings.issuer, provider.id)
+}
+
+/// Where a person goes to sign in.
+pub async fn address<P: Platform>(call: &Call<P>, provider: &Provider, state: &str, proofs: &Proofs) -> Result<Url, Failure> {
+    let back = callback(call, provider);
+    match &provider.kind {
+        Kind::Openid(issuer, registration) => {
+            let metadata = openid::metadata(call, issuer).await?;
+            let mut url = authorization(metadata.authorization_endpoint, registration, &back, state, proofs);
+            url.query_pairs_mut().append_pair("nonce", &proofs.nonce);
+            Ok(url)
+        }
+        Kind::OAuth(oauth, registration) => {
+            Ok(authorization(oauth.authorization_endpoint.clone(), registration, &back, state, proofs))
+        }
+        Kind::Matrix(server_name) => matrix_sso::address(call, server_name, &back, state).await,
+    }
+}
+
+fn authorization(mut endpoint: Url, registration: &Registration, back: &str, state: &str, proofs: &Proofs) -> Url {
+    let challenge = crate::transaction::challenge(&proofs.verifier);
+    let mut query = endpoint.query_pairs_mut();
+    query.append_pair("response_type", "code").append_pair("client_id", &registration.client_id);
+    query.append_pair("redirect_uri", back).append_pair("state", state);
+    query.append_pair("code_challenge", &challenge).append_pair("code_challenge_method", "S256");
+    if !registration.scope.is_empty() {
+        query.append_pair("scope", &registration.scope);
+    }
+    drop(query);
+    endpoint
+}
+
+/// Who is proven by what the provider sent back. `back` is the address that it was sent to.
+pub async fn prove<P: Platform>(
+    call: &Call<P>,
+    provider: &Provider,
+    answer: &Form,
+    back: &str,
+    proofs: &Proofs,
+) -> Result<Result<Proven, Refusal>, Failure> {
+    let name = if matches!(provider.kind, Kind::Matrix(_)) { "loginToken" } else { "code" };
+    let Some(code) = answer.get(name).filter(|code| code.len() <= MAX_CODE) else {
+        return Ok(Err(Refusal::Provider("no code")));
+    };
+    let redeemed = |registration| Redeemed { code, back, verifier: &proofs.verifier, registration };
+    match &provider.kind {
+        Kind::Openid(issuer, registration) => {
+            openid::prove(call, provider, issuer, redeemed(registration), answer.get("iss"), &proofs.nonce).await
+        }
+        Kind::OAuth(oauth, registration) => oauth::prove(call, provider, oauth, redeemed(registration)).await,
+        Kind::Matrix(server_name) => matrix_sso::prove(call, server_name, code).await,
+    }
+}
+
+/// No code is longer.
+const MAX_CODE: usize = 4096;
+
+/// What is redeemed at a token endpoint (RFC 6749 section 4.1.3).
+pub struct Redeemed<'a> {
+    code: &'a str,
+    back: &'a str,
+    verifier: &'a str,
+    registration: &'a Registration,
+}
+
+fn token_request(endpoint: &Url, what: &Redeemed<'_>, by_header: bool) -> OutboundRequest {
+    let Registration { client_id, client_secret, .. } = what.registration;
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "authorization_code").append_pair("code", what.code);
+    form.append_pair("redirect_uri", what.back).append_pair("code_verifier", what.verifier);
+    let mut request = OutboundRequest::get(endpoint.as_str()).header("accept", "application/json");
+    match client_secret {
+        Some(secret) if by_header => {
+            let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            let pair = STANDARD.encode(format!("{}:{}", encoded(client_id), encoded(secret.expose())));
+            request = request.header("authorization", format!("Basic {pair}"));
+        }
+        Some(secret) => {
+            form.append_pair("client_id", client_id).append_pair("client_secret", secret.expose());
+        }
+        None => {
+            form.append_pair("client_id", client_id);
+        }
+    }
+    request.method = http::Method::POST;
+    request.body = Bytes::from(form.finish());
+    request.header("content-type", "application/x-www-form-urlencoded")
+}
+
+/// Redeems a code, with our secret in a header or in the form.
+pub async fn redeem<P: Platform>(
+    call: &Call<P>,
+    endpoint: &Url,
+    what: &Redeemed<'_>,
+    by_header: bool,
+) -> Result<Result<Value, Refusal>, Failure> {
+    answered(call, token_request(endpoint, what, by_header)).await
+}
+
+/// Sends a request to a provider and reads its JSON. A 4xx is a refusal of what we brought (or of us, which only the log can tell),
+/// anything else but 200 an outage.
+pub async fn answered<P: Platform>(call: &Call<P>, request: OutboundRequest) -> Result<Result<Value, Refusal>, Failure> {
+    let response = call.platform.http().send(Trust::Configured, call.outbound(request)).await?;
+    match response.status {
+        200 => match serde_json::from_slice(&response.body) {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(error) => Err(Failure::unavailable(format!("the provider's answer: {error}"))),
+        },
+        400..500 => Ok(Err(Refusal::Provider("the provider refused the code, the token or us"))),
+        status => Err(Failure::unavailable(format!("the provider answered {status}"))),
+    }
+}
+
+/// A text that is not empty and not longer than ids and names are.
+pub fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty() && text.len() <= 255)
+}

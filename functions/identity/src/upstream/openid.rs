@@ -1,0 +1,106 @@
+//! OpenID Connect: discovery, the code, and the id token. The picture that a token may name is never fetched.
+
+use super::{Proven, Redeemed, id_token, redeem, text};
+use crate::documents;
+use crate::refusal::Refusal;
+use serde_json::Value;
+use tmcp_http::{Call, Failure};
+use tmcp_ports::{Platform, Signer};
+use tmcp_protocol::provider::{Provider, issuer_of};
+use url::Url;
+
+/// What we need of a provider's metadata (OpenID Connect Discovery section 3).
+pub struct Metadata {
+    /// Where people are sent.
+    pub authorization_endpoint: Url,
+    token_endpoint: Url,
+    jwks_uri: String,
+    by_header: bool,
+    names_issuer: bool,
+}
+
+/// The issuer's metadata, which must be of exactly that issuer: another one's endpoints are how providers are mixed up.
+pub async fn metadata<P: Platform>(call: &Call<P>, issuer: &Url) -> Result<Metadata, Failure> {
+    let name = issuer_of(issuer);
+    let url = format!("{}/.well-known/openid-configuration", name.trim_end_matches('/'));
+    let document = documents::get(call, &url, |_| true).await?;
+    if document.get("issuer").and_then(Value::as_str) != Some(name) {
+        return Err(Failure::unavailable(format!("{url} is another issuer's")));
+    }
+    let secure = issuer.scheme() == "https";
+    let endpoint = |name: &str| {
+        let found = document.get(name).and_then(Value::as_str).and_then(|url| Url::parse(url).ok());
+        let good = found.filter(|url| url.scheme() == "https" || (!secure && url.scheme() == "http"));
+        good.ok_or_else(|| Failure::unavailable(format!("{url}: {name} is missing, or not https")))
+    };
+    let methods = document.get("token_endpoint_auth_methods_supported").and_then(Value::as_array);
+    let says = |name: &str| document.get(name).and_then(Value::as_bool).unwrap_or_default();
+    Ok(Metadata {
+        authorization_endpoint: endpoint("authorization_endpoint")?,
+        token_endpoint: endpoint("token_endpoint")?,
+        jwks_uri: endpoint("jwks_uri")?.into(),
+        by_header: methods.is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic")),
+        names_issuer: says("authorization_response_iss_parameter_supported"),
+    })
+}
+
+/// Who a code is for. `iss` is what came with it (RFC 9207).
+pub async fn prove<P: Platform>(
+    call: &Call<P>,
+    provider: &Provider,
+    issuer: &Url,
+    code: Redeemed<'_>,
+    iss: Option<&str>,
+    nonce: &str,
+) -> Result<Result<Proven, Refusal>, Failure> {
+    let metadata = metadata(call, issuer).await?;
+    let name = issuer_of(issuer);
+    // Checked before the code goes anywhere: it may be another provider's.
+    if iss.map_or(metadata.names_issuer, |iss| iss != name) {
+        return Ok(Err(Refusal::Provider("the answer names another issuer, or none")));
+    }
+    let client_id = &code.registration.client_id;
+    let answer = match redeem(call, &metadata.token_endpoint, &code, metadata.by_header).await? {
+        Ok(answer) => answer,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let Some(token) = answer.get("id_token").and_then(Value::as_str) else {
+        return Ok(Err(Refusal::Provider("no id token")));
+    };
+    let expected = id_token::Expected { issuer: name, client_id, nonce, now: call.now() };
+    let claims = match verified(call, &metadata.jwks_uri, token).await?.and_then(|claims| expected.check(claims)) {
+        Ok(claims) => claims,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let own = |name: &str| text(&claims, name).map(str::to_owned);
+    let Some(external_id) = own("sub") else { return Ok(Err(Refusal::Provider("no sub"))) };
+    let is_verified = claims.get("email_verified").is_some_and(|said| *said == true || *said == "true");
+    Ok(Ok(Proven {
+        instance: provider.instance().unwrap_or_default(),
+        username: own("preferred_username").or_else(|| own("name")).unwrap_or_else(|| external_id.clone()),
+        external_id,
+        kind: provider.word,
+        display_name: own("name"),
+        avatar_url: None,
+        email: own("email").filter(|_| is_verified),
+    }))
+}
+
+/// The claims of a token that one of the issuer's keys signed.
+async fn verified<P: Platform>(call: &Call<P>, jwks_uri: &str, token: &str) -> Result<Result<Value, Refusal>, Failure> {
+    let token = match id_token::parse(token) {
+        Ok(token) => token,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let kid = token.kid.as_deref();
+    let keys = documents::get(call, jwks_uri, |keys| id_token::key(keys, kid).is_some()).await?;
+    let Some(key) = id_token::key(&keys, kid) else { return Ok(Err(Refusal::Provider("no key of that name"))) };
+    match call.platform.signer().verify(&key, token.signing_input.as_bytes(), &token.signature).await {
+        Ok(true) => Ok(Ok(token.claims)),
+        Ok(false) => Ok(Err(Refusal::Provider("wrong signature"))),
+        Err(error) => {
+            call.note(error.to_string());
+            Ok(Err(Refusal::Provider("a key that cannot be used")))
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The providers that people sign in with, as configuration has them in `PROVIDERS`. Each is of a kind and pinned to its issuer.
+//!
+//! An identity is unique by [`Provider::instance`] and external id: the instance names the issuer, not the configured id, so that a
+//! provider that is pointed elsewhere finds nobody of before.
+
+use crate::ids::ServerName;
+use crate::secret::Secret;
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use url::Url;
+
+/// A provider as it is written in `PROVIDERS`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    id: String,
+    kind: String,
+    name: String,
+    issuer: Option<String>,
+    client_id: Option<String>,
+    client_secret: Option<Secret>,
+    scopes: Option<Vec<String>>,
+    redirect_uris: Option<Vec<String>>,
+    authorization_endpoint: Option<String>,
+    token_endpoint: Option<String>,
+    userinfo_endpoint: Option<String>,
+    id_member: Option<String>,
+    name_member: Option<String>,
+    server_name: Option<ServerName>,
+}
+
+/// What we are to a provider. It has no `Debug`: a secret is in it.
+#[derive(Clone)]
+pub struct Registration {
+    /// Our id there.
+    pub client_id: String,
+    /// Our secret there; none of a public client.
+    pub client_secret: Option<Secret>,
+    /// What we ask for, separated by spaces.
+    pub scope: String,
+}
+
+/// An OAuth 2.0 provider without OpenID: its endpoints, and where its answer names the person.
+#[derive(Debug, Clone)]
+pub struct OAuth {
+    /// Where people are sent.
+    pub authorization_endpoint: Url,
+    /// Where codes are redeemed.
+    pub token_endpoint: Url,
+    /// What says who they are.
+    pub userinfo_endpoint: Url,
+    /// The member of that answer that never changes: an id, not an address or a name that can pass to somebody else.
+    pub id_member: String,
+    /// The member that people are called by.
+    pub name_member: String,
+}
+
+/// How a provider speaks.
+#[derive(Clone)]
+pub enum Kind {
+    /// OpenID Connect by discovery: `keycloak` and `oidc`.
+    Openid(Url, Registration),
+    /// OAuth 2.0 with a mapped user document.
+    OAuth(Box<OAuth>, Registration),
+    /// A configured homeserver's own sign-in (client-server API, "SSO client login").
+    Matrix(ServerName),
+}
+
+/// A provider.
+#[derive(Clone)]
+pub struct Provider {
+    /// Its id in paths.
+    pub id: String,
+    /// The word that configuration has for its kind.
+    pub word: &'static str,
+    /// What the sign-in page calls it.
+    pub name: String,
+    /// How it speaks.
+    pub kind: Kind,
+    /// Addresses of native apps that codes may have gone to; none without.
+    pub redirect_uris: Vec<String>,
+}
+
+/// Members by which people change hands: an address or a name is given to somebody else in time.
+const NOT_AN_ID: [&str; 7] = ["email", "mail", "login", "username", "preferred_username", "name", "nickname"];
+
+fn word(kind: &str) -> Result<&'static str, String> {
+    let words = ["matrix", "keycloak", "oidc", "oauth"];
+    let found = words.into_iter().find(|word| *word == kind);
+    found.ok_or_else(|| format!("kind `{kind}` is not supported: {}", words.join(", ")))
+}
+
+/// A URL that a browser or we are sent to: https, or http on this machine alone.
+fn reachable(name: &str, url: Url) -> Result<Url, String> {
+    let local = matches!(url.host_str(), Some("localhost" | "127.0.0.1"));
+    let good = url.scheme() == "https" || (url.scheme() == "http" && local);
+    if good && url.username().is_empty() && url.fragment().is_none() {
+        Ok(url)
+    } else {
+        Err(format!("{name} must be an https URL (http on localhost alone)"))
+    }
+}
+
+impl Written {
+    fn url(name: &str, value: Option<String>) -> Result<Url, String> {
+        let text = value.ok_or_else(|| format!("{name} is missing"))?;
+        reachable(name, Url::parse(&text).map_err(|_| format!("{name} is not a URL"))?)
+    }
+
+    fn read(self) -> Result<Provider, String> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if self.id.is_empty() || self.id.len() > 32 || !self.id.bytes().all(plain) || self.id == "callback" {
+            return Err("the id must be 1 to 32 lower-case letters, digits and hyphens, and not `callback`".to_owned());
+        }
+        if self.name.trim().is_empty() || self.name.len() > 100 {
+            return Err("name must be what people know it by, at most 100 bytes".to_owned());
+        }
+        let word = word(&self.kind)?;
+        let registration = |default: &str| {
+            let client_id = self.client_id.clone().filter(|id| !id.is_empty()).ok_or("client_id is missing")?;
+            let scope = self.scopes.as_ref().map_or_else(|| default.to_owned(), |scopes| scopes.join(" "));
+            Ok::<_, String>(Registration { client_id, client_secret: self.client_secret.clone(), scope })
+        };
+        let kind = match word {
+            "matrix" => Kind::Matrix(self.server_name.clone().ok_or("server_name is missing")?),
+            "oauth" => {
+                let id_member = self.id_member.clone().ok_or("id_member is missing")?;
+                if NOT_AN_ID.contains(&id_member.as_str()) {
+                    return Err(format!("id_member `{id_member}` can pass to somebody else: name one that never changes"));
+                }
+                let registration = registration("")?;
+                let oauth = OAuth {
+                    authorization_endpoint: Self::url("authorization_endpoint", self.authorization_endpoint)?,
+                    token_endpoint: Self::url("token_endpoint", self.token_endpoint)?,
+                    userinfo_endpoint: Self::url("userinfo_endpoint", self.userinfo_endpoint)?,
+                    name_member: self.name_member.unwrap_or_else(|| id_member.clone()),
+                    id_member,
+                };
+                Kind::OAuth(Box::new(oauth), registration)
+            }
+            _ => {
+                let registration = registration("openid profile email")?;
+                if !registration.scope.split(' ').any(|scope| scope == "openid") {
+                    return Err("scopes must have `openid` among them".to_owned());
+                }
+                Kind::Openid(Self::url("issuer", self.issuer)?, registration)
+            }
+        };
+        Ok(Provider { id: self.id, word, name: self.name, kind, redirect_uris: self.redirect_uris.unwrap_or_default() })
+    }
+}
+
+/// Reads `PROVIDERS`; what is wrong is said without any value, since secrets are among them.
+pub fn parse(json: &str) -> Result<Vec<Provider>, String> {
+    // What serde says may quote a value: only the place is told.
+    let place =
+        |error: serde_json::Error| format!("not an array of providers, at line {} column {}", error.line(), error.column());
+    let written: Vec<Written> = serde_json::from_slice(json.as_bytes()).map_err(place)?;
+    let mut ids = BTreeSet::new();
+    let providers = written.into_iter().map(|one| {
+        let id = one.id.clone();
+        let provider = one.read().map_err(|problem| format!("provider `{id}`: {problem}"))?;
+        if ids.insert(id.clone()) { Ok(provider) } else { Err(format!("provider `{id}` stands there twice")) }
+    });
+    providers.collect()
+}
+
+/// An issuer as it stands in tokens: URLs of an origin alone are written without a slash.
+pub fn issuer_of(url: &Url) -> &str {
+    if url.path() == "/" { url.as_str().trim_end_matches('/') } else { url.as_str() }
+}
+
+impl Provider {
+    /// What its identities are unique within. A homeserver's belong to the homeserver, however they were proven.
+    pub fn instance(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Openid(url, _) => Some(format!("oidc:{}", issuer_of(url))),
+            Kind::OAuth(oauth, _) => Some(format!("oauth:{}", oauth.userinfo_endpoint)),
+            Kind::Matrix(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn of(providers: &Value) -> Result<Vec<Provider>, String> {
+        parse(&providers.to_string())
+    }
+
+    fn keycloak() -> Value {
+        json!({"id": "work", "kind": "keycloak", "name": "Work", "issuer": "https://id.example/realms/w", "client_id": "tmcp",
+            "client_secret": "hush-hush"})
+    }
+
+    #[test]
+    fn each_kind_is_read() {
+        let github = json!({"id": "forge", "kind": "oauth", "name": "Forge", "client_id": "x", "id_member": "id",
+            "name_member": "login", "authorization_endpoint": "https://forge.example/a", "token_endpoint": "https://forge.example/t",
+            "userinfo_endpoint": "https://api.forge.example/user"});
+        let matrix = json!({"id": "hs", "kind": "matrix", "name": "Matrix", "server_name": "hs"});
+        let found = of(&json!([keycloak(), github, matrix])).unwrap_or_default();
+        let instances: Vec<_> = found.iter().map(|one| one.instance().unwrap_or_default()).collect();
+        assert_eq!(instances, ["oidc:https://id.example/realms/w", "oauth:https://api.forge.example/user", ""]);
+        let Kind::Openid(_, registration) = &found[0].kind else { panic!() };
+        assert_eq!(registration.scope, "openid profile email");
+    }
+
+    #[test]
+    fn an_issuer_of_an_origin_alone_has_no_slash() {
+        assert_eq!(issuer_of(&Url::parse("https://id.example").unwrap()), "https://id.example");
+        assert_eq!(issuer_of(&Url::parse("https://id.example/x/").unwrap()), "https://id.example/x/");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_no_secret_is_told() {
+        let with = |name: &str, value: Value| {
+            let mut provider = keycloak();
+            provider[name] = value;
+            provider
+        };
+        let oauth = json!({"id": "f", "kind": "oauth", "name": "F", "client_id": "x", "id_member": "email"});
+        let cases = [
+            (json!([with("kind", json!("saml2"))]), "kind `saml2` is not supported: matrix, keycloak, oidc, oauth"),
+            (json!([with("id", json!("A B"))]), "the id must be"),
+            (json!([with("id", json!("callback"))]), "the id must be"),
+            (json!([with("issuer", json!("http://id.example"))]), "issuer must be an https URL"),
+            (json!([with("issuer", json!(null))]), "issuer is missing"),
+            (json!([with("client_id", json!(""))]), "client_id is missing"),
+            (json!([with("scopes", json!(["email"]))]), "`openid`"),
+            (json!([with("name", json!(" "))]), "name must be"),
+            (json!([with("colour", json!("red"))]), "not an array of providers, at line 1"),
+            (json!([with("client_secret", json!(["hush-hush"]))]), "not an array of providers"),
+            (json!([keycloak(), keycloak()]), "provider `work` stands there twice"),
+            (json!([oauth]), "can pass to somebody else"),
+            (json!({}), "not an array"),
+        ];
+        for (providers, problem) in cases {
+            let error = of(&providers).err().unwrap_or_else(|| panic!("{providers} passed"));
+            assert!(error.contains(problem) && !error.contains("hush-hush"), "{providers}: {error}");
+        }
+    }
+}
