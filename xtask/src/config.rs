@@ -51,6 +51,7 @@ pub const SETTINGS: &[Setting] = &[
     secret("SIGNING_KEYS", &["auth"], Form::Object),
     plain("HOMESERVERS", &["identity"], Form::Array),
     plain("FEDERATION", &["identity"], Form::Text),
+    secret("ADMIN_TOKEN", &["identity"], Form::Text),
     secret("PROVIDERS", &["identity"], Form::Optional),
     secret("STORAGE_KEYS", &["storage"], Form::Object),
     secret("OPERATOR_TOKEN", &["ops"], Form::Text),
@@ -100,6 +101,7 @@ impl Config {
             ("FEDERATION", "closed".to_owned()),
             ("STORAGE_KEYS", keys.storage_keys.to_string()),
             ("OPERATOR_TOKEN", keys.operator_token.clone()),
+            ("ADMIN_TOKEN", keys.admin_token.clone()),
         ];
         let mut values: BTreeMap<_, _> = pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         for pair in set {

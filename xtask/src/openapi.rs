@@ -52,6 +52,7 @@ fn document() -> Value {
                 "tep": {"type": "http", "scheme": "bearer", "bearerFormat": "TEP", "description": "One person in one mini-app."},
                 "platform": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The result of a sign-in."},
                 "client": {"type": "http", "scheme": "bearer", "bearerFormat": "TEP", "description": "An app's backend, for nobody."},
+                "administrator": {"type": "http", "scheme": "bearer", "description": "The administrator's secret."},
                 "operator": {"type": "http", "scheme": "bearer", "description": "The operator's secret."},
             },
             "schemas": {"Error": error_schema(), "OAuthError": oauth_error_schema()},
@@ -82,9 +83,11 @@ fn operation(route: &Route) -> Value {
                 json!({"required": true, "description": format!("At most {max} bytes."), "content": content}),
             );
         }
-        if route.path.contains("{key}") {
-            let key = json!({"name": "key", "in": "path", "required": true, "schema": {"type": "string", "minLength": 1, "maxLength": 256}});
-            object.insert("parameters".into(), json!([key]));
+        let named = route.path.split('{').skip(1).filter_map(|part| part.split('}').next());
+        let parameter = |name: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "minLength": 1, "maxLength": 256}});
+        let parameters: Vec<Value> = named.map(parameter).collect();
+        if !parameters.is_empty() {
+            object.insert("parameters".into(), json!(parameters));
         }
     }
     operation
@@ -107,6 +110,7 @@ fn security(route: &Route) -> Value {
             })
             .collect(),
         Access::Operator => json!([{"operator": []}]),
+        Access::Administrator => json!([{"administrator": []}]),
         Access::Public | Access::Service => json!([]),
     }
 }

@@ -36,6 +36,7 @@ fn access(route: &Route) -> String {
     match route.access {
         Access::Public => "public".to_owned(),
         Access::Operator => "operator".to_owned(),
+        Access::Administrator => "administrator".to_owned(),
         Access::Service => "service".to_owned(),
         Access::Tokens(kinds) => kinds.iter().map(|kind| format!("{kind:?}").to_lowercase()).collect::<Vec<_>>().join("|"),
     }

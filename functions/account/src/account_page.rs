@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tmcp_http::audit::Entry;
 use tmcp_http::cookie::Cookie;
+use tmcp_http::page::is_ours;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::routes::{ACCOUNT, INTERNAL_APPS};
@@ -82,7 +83,7 @@ pub async fn revoke<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     Ok(Reply::see_other(ACCOUNT.path))
 }
 
-/// POST /account/end: without `session`, this one.
+/// POST /account/end: without `session`, this one; leads on to `continue`, if that is a page of ours.
 pub async fn end<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
     let browser = browser::sender(&call, Form::End, &form).await?;
@@ -91,7 +92,7 @@ pub async fn end<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let entry = Entry { action: "browser.end", outcome: "ok", actor, target, ..Entry::default() };
     let audit = call.audit_where(sql::AUDIT_END, entry, [browser.uid.as_str(), id]);
     call.platform.sql().batch(vec![audit, stmt!(sql::END_BROWSER, browser.uid.as_str(), id)]).await?;
-    let reply = Reply::see_other(ACCOUNT.path);
+    let reply = Reply::see_other(form.get("continue").filter(|to| is_ours(to)).unwrap_or(ACCOUNT.path));
     Ok(if id == browser.id {
         reply.header(header::SET_COOKIE, &Cookie::Session.set(&call.settings.issuer, "", 0))
     } else {

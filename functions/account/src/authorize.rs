@@ -38,9 +38,13 @@ async fn checked<P: Platform>(call: &Call<P>, query: &str) -> Result<(Client, Re
 
 /// To the app, with an answer. `iss` tells a client of several servers which one answered (RFC 9207).
 fn back<P: Platform>(call: &Call<P>, redirect_uri: &str, answer: &[(&str, &str)]) -> Result<Reply, Failure> {
+    address(call, redirect_uri, answer).map(|to| Reply::see_other(&to))
+}
+
+fn address<P: Platform>(call: &Call<P>, redirect_uri: &str, answer: &[(&str, &str)]) -> Result<String, Failure> {
     let mut to = Url::parse(redirect_uri).map_err(|error| Failure::internal(format!("a registered address: {error}")))?;
     to.query_pairs_mut().extend_pairs(answer).append_pair("iss", &call.settings.issuer);
-    Ok(Reply::see_other(to.as_str()))
+    Ok(to.into())
 }
 
 fn tell<P: Platform>(call: &Call<P>, wrong: &Wrong) -> Result<Reply, Failure> {
@@ -63,7 +67,11 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     };
     let Some(browser) = browser::current(&call).await? else { return sign_in::page(&call, Some(&client)).await };
     call.is_about(Some(browser.uid.as_str()), Some(client.app_id.as_str()));
-    browser.names.matrix()?;
+    if browser.names.sub.is_none() {
+        let why = "an app knows people by their Matrix id, and this one has none";
+        let answer = [("error", "access_denied"), ("error_description", why), ("state", request.state.as_str())];
+        return pages::no_matrix(&browser, &client, &address(&call, &request.redirect_uri, &answer)?, &again(&call.query));
+    }
     // Each way from here leaves a row behind.
     call.draw(&SubjectId::user(&browser.uid, client.app_id.as_str()), LimitClass::Consent).await?;
     let missing = questions::open_scopes(&call, &browser.uid, &client, &request.scopes).await?;
@@ -96,9 +104,9 @@ async fn grant<P: Platform>(
     back(call, &request.redirect_uri, &[("code", &code), ("state", &request.state)])
 }
 
-/// To the same request once more.
-pub fn again(query: &str) -> Reply {
-    Reply::see_other(&format!("{}?{query}", AUTHORIZE.path))
+/// The same request once more.
+pub fn again(query: &str) -> String {
+    format!("{}?{query}", AUTHORIZE.path)
 }
 
 /// To the app, which the person refused.

@@ -1,5 +1,6 @@
-//! Browser sessions: a random id in a cookie, its hash in a row. A session begins when a person was handed over by a client that they
-//! are signed in with, always under a new id, and ends with that client's session, after a day unused, or after two weeks.
+//! Browser sessions: a random id in a cookie, its hash in a row. A session begins when a person signed in at a provider, or was handed
+//! over by a client that they are signed in with, always under a new id, and ends with that client's session, after a day unused, or
+//! after two weeks.
 
 use crate::sql::{self, HolderRow};
 use http::{HeaderMap, header};
@@ -111,9 +112,10 @@ pub async fn current<P: Platform>(call: &Call<P>) -> Result<Option<Browser>, Fai
 
 /// Who sent a form of ours; refuses one that another page made up.
 pub async fn sender<P: Platform>(call: &Call<P>, kind: Form, form: &body::Form) -> Result<Browser, Failure> {
+    let token = form.require("token")?;
     let signed_out = || Failure::new(ErrorCode::InvalidToken, "this browser is signed out: sign in, and try once more");
     let browser = current(call).await?.ok_or_else(signed_out)?;
-    if same_secret(form.get("token").unwrap_or_default(), &browser.token(kind)) {
+    if same_secret(token, &browser.token(kind)) {
         return Ok(browser);
     }
     let message = "this form is not of this session any more: go back, load the page again, and try once more";

@@ -82,7 +82,7 @@ async fn from_page<P: Platform>(call: &Call<P>) -> Result<Reply, Failure> {
     questions::answer(call, &browser.uid, form.require("session")?, approve, Method::Page).await?;
     match form.get("continue") {
         // Where the browser was going when it was asked. The request is checked anew, as if it came now.
-        Some(query) if approve => Ok(authorize::again(query)),
+        Some(query) if approve => Ok(Reply::see_other(&authorize::again(query))),
         Some(query) => authorize::refused(call, query).await,
         None => pages::done(approve),
     }

@@ -3,6 +3,7 @@
 use crate::browser::{Browser, Form};
 use crate::client::Client;
 use askama::Template;
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFRESH};
 use tmcp_http::{Call, Failure, Reply, page};
 use tmcp_ports::Platform;
@@ -22,6 +23,23 @@ pub fn day(at: Millis) -> String {
 pub fn minute(at: Millis) -> String {
     let text: String = at.rfc3339().chars().take(16).collect();
     format!("{} UTC", text.replace('T', " "))
+}
+
+#[derive(Template)]
+#[template(path = "no_matrix.html")]
+struct NoMatrixPage<'a> {
+    person: &'a str,
+    app: &'a str,
+    back: &'a str,
+    again: &'a str,
+    token: String,
+}
+
+/// An app wants in, and the person has no Matrix id that it could know them by: `back` leads to the app, `again` to the same request.
+pub fn no_matrix(browser: &Browser, client: &Client, back: &str, again: &str) -> Result<Reply, Failure> {
+    let (person, app, token) = (browser.names.shown(), client.name.as_str(), browser.token(Form::End));
+    let reply = rendered(&NoMatrixPage { person, app, back, again, token })?;
+    Ok(reply.with_status(StatusCode::FORBIDDEN))
 }
 
 /// A provider that people can sign in with.

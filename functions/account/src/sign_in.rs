@@ -35,6 +35,11 @@ pub async fn page<P: Platform>(call: &Call<P>, client: Option<&Client>) -> Resul
     let here = if is_ours(&here) { here.as_str() } else { ACCOUNT.path };
     let on = url::form_urlencoded::Serializer::new(String::new()).append_pair("continue", here).finish();
     let way = |one: Offered| Way { address: format!("{}{}?{on}", SIGN_IN.prefix(), one.id), name: one.name };
-    let ways: Vec<Way> = offered(call).await?.into_iter().map(way).collect();
+    // The page is of use without them: a chat app hands people over.
+    let offered = offered(call).await.unwrap_or_else(|failure| {
+        call.note(format!("providers: {}", failure.cause().unwrap_or_default()));
+        Vec::new()
+    });
+    let ways: Vec<Way> = offered.into_iter().map(way).collect();
     pages::sign_in(client, &ways)
 }

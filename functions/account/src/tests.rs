@@ -40,8 +40,8 @@ impl World {
             let who = body["access_token"].as_str().unwrap_or(if weak { "alice" } else { "" }).to_owned();
             let uid = if who == "alice" { "01ARZ3NDEKTSV4RRFFQ69G5FAV" } else { "01ARZ3NDEKTSV4RRFFQ69G5FAW" };
             let answer = json!({
-                "uid": uid, "status": "active", "provider": "matrix", "wallet_id": "tw_1", "matrix_user_id": format!("@{who}:hs"), "username": who,
-                "display_name": null, "avatar_url": null, "level": if weak { "openid" } else { "full" },
+                "uid": uid, "names": {"sub": format!("@{who}:hs"), "wallet_id": "tw_1", "level": if weak { "openid" } else { "full" }}, "provider": "matrix",
+                "user": {"id": uid, "status": "active", "matrix_user_id": format!("@{who}:hs"), "matrix_username": who, "display_name": null},
             });
             let status = if ["alice", "bob"].contains(&who.as_str()) { 200 } else { 401 };
             http::Response::builder().status(status).body(Bytes::from(answer.to_string())).unwrap()

@@ -8,8 +8,8 @@ use tmcp_http::cors::Reader;
 use tmcp_http::subject::{self, SubjectId};
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
-use tmcp_protocol::ClientId;
 use tmcp_protocol::limits::LimitClass;
+use tmcp_protocol::{ClientId, ErrorCode};
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
@@ -43,8 +43,12 @@ async fn access_token<P: Platform>(call: &Call<P>, client: &ClientRow, token: &s
         return Ok(None);
     }
     let Some((subject, held)) = verified.caller.subject() else { return Ok(None) };
-    if !subject::holds(&call.platform, &subject, held).await? {
-        return Ok(None);
+    match subject::holds(&call.platform, &subject, held).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(None),
+        // Nothing is to be had with it for the time being.
+        Err(failure) if failure.code() == ErrorCode::AccountSuspended => return Ok(None),
+        Err(failure) => return Err(failure),
     }
     if let Some(told) = told.as_object_mut() {
         told.insert("exp".to_owned(), json!(verified.until.seconds()));

@@ -30,6 +30,7 @@ mod refresh;
 mod revoke;
 mod session;
 mod sign_in;
+mod sign_in_by_code;
 mod sql;
 mod status;
 mod token;
@@ -48,7 +49,7 @@ pub fn routes<P: Platform>() -> Group<P> {
     Group::new(Function::Auth)
         .origins(|platform: P, origin: String| async move { origins::look_up(&platform, &origin).await })
         .at(&routes::MATRIX_SIGN_IN, sign_in::handle)
-        .at(&routes::OAUTH_SIGN_IN, sign_in::by_code)
+        .at(&routes::OAUTH_SIGN_IN, sign_in_by_code::handle)
         .at(&routes::LOGOUT, logout::handle)
         .at(&routes::TOKEN, token::handle)
         .at(&routes::DEVICE, device::handle)

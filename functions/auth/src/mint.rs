@@ -8,8 +8,8 @@ use tmcp_http::{Call, Failure};
 use tmcp_ports::{Config, Platform, Random, Signer};
 use tmcp_protocol::ids::ulid;
 use tmcp_protocol::jwk::{KeySet, PrivateJwk};
-use tmcp_protocol::token::{AuthLevel, ClientClaims, Kind, PlatformClaims, TepClaims, TokenKind, Unsigned};
-use tmcp_protocol::{AppId, ClientId, MatrixUserId, ScopeSet, Uid};
+use tmcp_protocol::token::{ClientClaims, Kind, PlatformClaims, TepClaims, TokenKind, Unsigned};
+use tmcp_protocol::{AppId, ClientId, ScopeSet, Uid};
 
 /// Seconds that an access token lives, unless configured otherwise; no longer than a day, since subjects forget after 25 hours.
 const LIFETIME_S: i64 = 3600;
@@ -51,14 +51,10 @@ pub fn session_id<P: Platform>(call: &Call<P>) -> String {
 pub struct SignedIn {
     /// The person.
     pub uid: Uid,
-    /// Their Matrix id, if they have one.
-    pub matrix_user_id: Option<MatrixUserId>,
+    /// What their tokens say.
+    pub names: Names,
     /// Kind of the identity that was used.
     pub provider: String,
-    /// Their wallet.
-    pub wallet_id: String,
-    /// How strong the sign-in was.
-    pub level: AuthLevel,
     /// The session that begins.
     pub session_id: String,
     /// The subject's generation.
@@ -73,12 +69,13 @@ pub async fn platform_token<P: Platform>(call: &Call<P>, who: SignedIn) -> Resul
         aud: call.settings.issuer.clone(),
         jti: jti(call),
         token_type: TokenKind::Platform.token_type().to_owned(),
-        matrix_user_id: who.matrix_user_id,
+        matrix_user_id: who.names.sub,
+        name: who.names.name,
         provider: who.provider,
         auth_time: call.now().seconds(),
         session_id: who.session_id,
-        level: who.level,
-        wallet_id: who.wallet_id,
+        level: who.names.level,
+        wallet_id: who.names.wallet_id,
         generation: who.generation,
     };
     sign(call, &claims).await

@@ -27,6 +27,10 @@ pub struct Ground<'a> {
 
 /// False where it does not; the family is ended then.
 pub async fn stands<P: Platform>(call: &Call<P>, ground: Ground<'_>) -> Result<bool, Failure> {
+    if ground.platform.is_none() {
+        // Who came without a platform session may have been suspended since.
+        subject::issue(&call.platform, &SubjectId::user(ground.uid, PLATFORM), None).await?;
+    }
     let own = ground.consented.map(|generation| Held { generation, session: ground.family.to_owned() });
     let asked = [(PLATFORM, ground.platform), (ground.app.as_str(), own)];
     for (app, held) in asked {

@@ -11,7 +11,7 @@
 
 use crate::mint::{self, SignedIn};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use tmcp_http::cors::Reader;
 use tmcp_http::people::{self, Verified};
 use tmcp_http::subject::{self, PLATFORM, SubjectId};
@@ -50,52 +50,14 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 }
 
 /// A platform token for who was proven to be there.
-async fn issue<P: Platform>(call: &Call<P>, verified: Verified) -> Result<Reply, Failure> {
-    call.is_about(Some(verified.uid.as_str()), Some(PLATFORM));
-    let subject = SubjectId::user(&verified.uid, PLATFORM);
-    let generation = subject::issue(&call.platform, &subject, None).await?;
-    let token = mint::platform_token(
-        call,
-        SignedIn {
-            uid: verified.uid.clone(),
-            matrix_user_id: verified.matrix_user_id.clone(),
-            provider: verified.provider,
-            wallet_id: verified.wallet_id,
-            level: verified.level,
-            session_id: mint::session_id(call),
-            generation: generation.ok_or_else(|| Failure::internal("a new session was ended"))?,
-        },
-    )
-    .await?;
+pub async fn issue<P: Platform>(call: &Call<P>, verified: Verified) -> Result<Reply, Failure> {
+    let Verified { uid, names, provider, user } = verified;
+    call.is_about(Some(uid.as_str()), Some(PLATFORM));
+    let generation = subject::issue(&call.platform, &SubjectId::user(&uid, PLATFORM), None).await?;
+    let generation = generation.ok_or_else(|| Failure::internal("a new session was ended"))?;
+    let token =
+        mint::platform_token(call, SignedIn { uid, names, provider, session_id: mint::session_id(call), generation }).await?;
     Reply::json(&json!({
-        "access_token": token,
-        "token_type": "Bearer",
-        "expires_in": mint::lifetime_s(&call.platform)?,
-        "user": {
-            "id": verified.uid,
-            "status": verified.status,
-            "matrix_user_id": verified.matrix_user_id,
-            "matrix_username": verified.username,
-            "display_name": verified.display_name,
-            "avatar_url": verified.avatar_url,
-        },
+        "access_token": token, "token_type": "Bearer", "expires_in": mint::lifetime_s(&call.platform)?, "user": user,
     }))
-}
-
-/// POST /api/v1/auth/oauth: sign in without Matrix, for native apps: the app sent the person to the provider itself, with PKCE and a
-/// nonce, and brings the code. Body: `provider!`, `code!`, `code_verifier!`, `redirect_uri!` (one that the operator allowed for the
-/// provider), `nonce!`, and `iss` if one came with the code.
-///
-/// | answer | when |
-/// |---|---|
-/// | 200 | a platform token of an hour, and the user, who may have no Matrix id |
-/// | 401 `INVALID_CREDENTIALS` | the code proves nothing; one message for all reasons |
-/// | 404 `NOT_FOUND` | no such provider |
-/// | 429, 503 | as above |
-pub async fn by_code<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    call.answer_is_for(Reader::Host);
-    let code: Value = call.json()?;
-    let verified = people::verify(&call, json!({ "code": code })).await?;
-    issue(&call, verified.ok_or_else(|| Failure::new(ErrorCode::InvalidCredentials, "the code does not prove who you are"))?)
-        .await
 }

@@ -104,7 +104,7 @@ pub const DROP_CODES: &str = "DELETE FROM authorization_codes WHERE uid = ?1 AND
 /// The apps that hold sessions of a person.
 pub const APPS: &str = "SELECT f.app_id, MAX(c.name) AS name, MIN(f.created_at) AS since FROM refresh_families f \
     LEFT JOIN clients c ON c.client_id = f.client_id WHERE f.uid = +?1 AND f.ended_at IS NULL AND f.ends_at > ?2 \
-    GROUP BY f.app_id LIMIT 200";
+    GROUP BY f.app_id";
 
 /// Notes that a platform session is being ended.
 pub const BEGIN_ENDING: &str =

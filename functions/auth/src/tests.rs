@@ -24,8 +24,8 @@ impl World {
             let full = body["access_token"] == "alice";
             let weak = body["openid_token"]["access_token"] == "open";
             let answer = json!({
-                "uid": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "status": "active", "provider": "matrix", "wallet_id": "tw_1", "matrix_user_id": "@alice:hs",
-                "username": "alice", "display_name": "Alice", "avatar_url": null, "level": if weak { "openid" } else { "full" },
+                "uid": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "names": {"sub": "@alice:hs", "wallet_id": "tw_1", "level": if weak { "openid" } else { "full" }}, "provider": "matrix",
+                "user": {"id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "status": "active", "matrix_user_id": "@alice:hs", "matrix_username": "alice", "display_name": "Alice"},
             });
             let status = if full || weak { 200 } else { 401 };
             http::Response::builder().status(status).body(Bytes::from(answer.to_string())).unwrap()

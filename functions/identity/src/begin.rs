@@ -11,7 +11,7 @@
 //!
 //! | answer | when |
 //! |---|---|
-//! | 303 | to the provider |
+//! | 303 | to the provider; from another site's page, to where the person would go on, which asks them |
 //! | 400 | `continue` leads elsewhere than to our pages |
 //! | 404 | no such provider |
 //! | 503 | the provider does not answer, or is another than configured |
@@ -29,6 +29,11 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let go_on = call.parameter("continue").unwrap_or_else(|| ACCOUNT.path.to_owned());
     if !is_ours(&go_on) {
         return Err(Failure::invalid("this link leads elsewhere"));
+    }
+    // Another site's page cannot sign somebody in who did not ask for it: they come to our own page first.
+    let site = call.headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    if !matches!(site, None | Some("same-origin" | "none")) {
+        return Ok(Reply::see_other(&go_on));
     }
     let begun = transaction::begin(&call, &provider.id, &go_on).await?;
     let url = upstream::address(&call, &provider, &begun.state, &begun.proofs).await?;

@@ -12,14 +12,12 @@
 //! is over in a day.
 
 use crate::refusal::Refusal;
-use crate::sql::UserRow;
 use crate::{providers, refusal, transaction, upstream, user};
 use http::header;
 use serde::Deserialize;
 use serde_json::json;
 use tmcp_http::body::Form;
 use tmcp_http::cookie::{self, Cookie};
-use tmcp_http::people::Names;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
 use tmcp_protocol::ErrorCode;
@@ -30,11 +28,6 @@ use tmcp_protocol::token::AuthLevel;
 struct Begun {
     secret: String,
     seconds: i64,
-}
-
-fn names(user: UserRow) -> Names {
-    let name = if user.matrix_user_id.is_some() { None } else { Some(user.username) };
-    Names { sub: user.matrix_user_id, name, wallet_id: user.wallet_id, level: AuthLevel::Full }
 }
 
 /// The handler.
@@ -62,13 +55,14 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         }
     };
     call.is_about(Some(user.uid.as_str()), None);
-    if user.status != "active" {
+    if let Some(told) = user.suspended(call.now()) {
         refused(&Refusal::Suspended).await?;
-        return Err(Failure::new(ErrorCode::AccountSuspended, "this account is suspended"));
+        return Err(Failure::suspended(told));
     }
     let agent = call.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let replaces = cookie::sent(&call, Cookie::Session);
-    let body = json!({"uid": user.uid, "names": names(user), "agent": agent, "address": address, "replaces": replaces});
+    let (uid, names) = (user.uid.clone(), user.names(&provider.name, AuthLevel::Full));
+    let body = json!({"uid": uid, "names": names, "agent": agent, "address": address, "replaces": replaces});
     let Begun { secret, seconds } = call.ask(&INTERNAL_BEGIN_BROWSER, &body).await??;
     let cookie = Cookie::Session.set(&call.settings.issuer, &secret, seconds);
     Ok(Reply::see_other(&go_on).header(header::SET_COOKIE, &cookie))

@@ -1,7 +1,7 @@
 //! What providers publish, their endpoints and keys: fetched once an hour, and kept in a row, since an instance on Spin remembers nothing.
 //!
-//! The race: two fetches at once store the newer one. Keys that are asked for anew are asked for once a minute, however many tokens
-//! name a key that is not there.
+//! The race: two fetches at once store the newer one. A document that lacks something, as keys lack one that a token made up, is asked
+//! for anew once a minute: in each isolate, where isolates remember. A fetch that fails is tried again with the next sign-in.
 
 use crate::sql;
 use serde::Deserialize;
@@ -25,8 +25,13 @@ fn json(body: &str, url: &str) -> Result<Value, Failure> {
     serde_json::from_slice(body.as_bytes()).map_err(|error| Failure::unavailable(format!("{url}: {error}")))
 }
 
-/// The document at a URL from configuration; `enough` says whether it has what is wanted, and one that has not is fetched anew.
-pub async fn get<P: Platform>(call: &Call<P>, url: &str, enough: impl Fn(&Value) -> bool) -> Result<Value, Failure> {
+/// The document at a URL; `enough` says whether it has what is wanted, and one that has not is fetched anew.
+pub async fn get<P: Platform>(
+    call: &Call<P>,
+    trust: Trust,
+    url: &str,
+    enough: impl Fn(&Value) -> bool,
+) -> Result<Value, Failure> {
     let (memo, name, now) = (call.platform.memo(), format!("document:{url}"), call.now());
     let kept = match memo.get::<Kept>(&name, now) {
         Some(kept) => Some(kept),
@@ -40,7 +45,7 @@ pub async fn get<P: Platform>(call: &Call<P>, url: &str, enough: impl Fn(&Value)
             return Ok(document);
         }
     }
-    let response = call.platform.http().send(Trust::Configured, call.outbound(OutboundRequest::get(url))).await?;
+    let response = call.platform.http().send(trust, call.outbound(OutboundRequest::get(url))).await?;
     if response.status != 200 {
         return Err(Failure::unavailable(format!("{url} answered {}", response.status)));
     }

@@ -13,6 +13,7 @@ mod offered;
 mod providers;
 mod refusal;
 mod sql;
+mod standing;
 mod status;
 mod transaction;
 mod upstream;
@@ -33,6 +34,8 @@ use tmcp_protocol::routes::{self, Function};
 pub fn routes<P: Platform>() -> Group<P> {
     Group::new(Function::Identity)
         .at(&routes::USERINFO, userinfo::handle)
+        .at(&routes::SUSPEND, standing::suspend)
+        .at(&routes::LIFT, standing::lift)
         .at(&routes::SIGN_IN, begin::handle)
         .at(&routes::SIGN_IN_CALLBACK, callback::handle)
         .at(&routes::INTERNAL_PROVIDERS, offered::handle)

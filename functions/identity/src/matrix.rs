@@ -9,7 +9,7 @@ use crate::verify::is_a_services;
 use serde::Deserialize;
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{HttpClient, HttpError, OutboundRequest, Platform};
-use tmcp_protocol::{MatrixUserId, Secret};
+use tmcp_protocol::{ErrorCode, MatrixUserId, Secret};
 use url::form_urlencoded;
 
 #[derive(Deserialize)]
@@ -42,6 +42,12 @@ pub async fn ask<P: Platform, T: for<'de> Deserialize<'de>>(
             Err(error) => Err(Failure::unavailable(format!("the homeserver's answer: {error}"))),
         },
         401 | 403 => Ok(Err(Refusal::Token)),
+        429 => Err(Failure::new(
+            ErrorCode::ServiceUnavailable,
+            "the homeserver takes no more sign-ins for the moment: try again later",
+        )
+        .retry_after(60)
+        .because("the homeserver answered 429: docs/operating.md, Providers")),
         status => Err(Failure::unavailable(format!("the homeserver answered {status}"))),
     }
 }

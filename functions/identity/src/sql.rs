@@ -1,13 +1,15 @@
 //! Every statement of the group, with its row types.
 
 use serde::Deserialize;
+use tmcp_http::subject::{Standing, Suspension};
 use tmcp_protocol::{MatrixUserId, Millis, Uid};
 
 /// Answers when the database does, and has its tables.
 pub const PROBE: &str = "SELECT uid FROM users WHERE uid = ''";
 
 /// The user of an identity.
-pub const FIND: &str = "SELECT u.uid, u.status, u.wallet_id, i.username, p.display_name, p.avatar_url, \
+pub const FIND: &str = "SELECT u.uid, u.wallet_id, u.suspended_until, u.suspension, \
+    i.username, p.display_name, p.avatar_url, \
     (SELECT m.external_id FROM identities m WHERE m.uid = i.uid AND m.kind = 'matrix' \
     ORDER BY m.created_at, m.external_id LIMIT 1) AS matrix_user_id FROM identities i \
     JOIN users u ON u.uid = i.uid LEFT JOIN profiles p ON p.uid = u.uid WHERE i.provider = +?1 AND i.external_id = +?2";
@@ -18,8 +20,8 @@ pub const BEGIN_SIGN_IN: &str = "INSERT INTO sign_ins (state, browser, provider,
 pub const END_SIGN_IN: &str = "DELETE FROM sign_ins WHERE state = ?1 AND browser = ?2 AND provider = ?3 AND expires_at > ?4 \
     RETURNING go_on";
 /// Those that nobody came back from.
-pub const FORGET_SIGN_INS: &str =
-    "DELETE FROM sign_ins WHERE state IN (SELECT state FROM sign_ins WHERE expires_at <= ?1 LIMIT 500)";
+pub const FORGET_SIGN_INS: &str = "DELETE FROM sign_ins WHERE state IN (SELECT state FROM sign_ins WHERE expires_at <= ?1 LIMIT 500) \
+    RETURNING state";
 
 /// A provider's document that is fresh.
 pub const DOCUMENT: &str = "SELECT body, fetched_at FROM provider_documents WHERE url = ?1 AND fetched_at > ?2";
@@ -43,6 +45,21 @@ pub const CREATE_PROFILE: &str = "INSERT INTO profiles (uid, display_name, avata
 /// When an identity was used last.
 pub const TOUCH: &str = "UPDATE identities SET last_used_at = ?3 WHERE provider = ?1 AND external_id = ?2";
 
+/// The person of a Matrix id, or of our own.
+pub const WHO: &str = "SELECT uid, standing, suspended_until, suspension FROM users WHERE uid = \
+    COALESCE((SELECT i.uid FROM identities i WHERE i.kind = 'matrix' AND i.external_id = +?1 ORDER BY i.created_at LIMIT 1), ?1)";
+/// Says how they stand.
+pub const STAND: &str = "UPDATE users SET status = ?2, suspended_until = ?3, suspension = ?4, standing = standing + 1 \
+    WHERE uid = ?1 RETURNING uid, standing, suspended_until, suspension";
+/// Notes that it is to be told.
+pub const NOTE_STANDING: &str = "INSERT INTO standings_to_tell (uid, standing, created_at) SELECT uid, standing, ?2 FROM users \
+    WHERE uid = +?1 ON CONFLICT (uid) DO UPDATE SET standing = excluded.standing, created_at = excluded.created_at";
+/// It was told, unless something was said since.
+pub const TOLD_STANDING: &str = "DELETE FROM standings_to_tell WHERE uid = ?1 AND standing = ?2";
+/// What nobody told for a while.
+pub const UNTOLD_STANDINGS: &str = "SELECT u.uid, u.standing, u.suspended_until, u.suspension \
+    FROM standings_to_tell s JOIN users u ON u.uid = s.uid WHERE s.created_at <= ?1 LIMIT 100";
+
 /// Accepts an OpenID token's hash once; no row comes back the second time.
 pub const SEE_OPENID: &str =
     "INSERT INTO openid_seen (hash, expires_at) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING RETURNING hash";
@@ -64,13 +81,36 @@ pub struct ProfileRow {
     pub updated_at: Millis,
 }
 
+/// How a person stands, as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StandingRow {
+    /// Their id.
+    pub uid: Uid,
+    /// How often something was said about it.
+    pub standing: i64,
+    /// The suspension's end, if it has one.
+    pub suspended_until: Option<Millis>,
+    /// What they are told of it, if they are suspended, or were until it ended by itself.
+    pub suspension: Option<String>,
+}
+
+impl StandingRow {
+    /// What their subjects are told.
+    pub fn standing(&self) -> Standing {
+        let until = self.suspended_until;
+        Standing { version: self.standing, suspension: self.suspension.clone().map(|told| Suspension { until, told }) }
+    }
+}
+
 /// A user as a row.
 #[derive(Debug, Clone, Deserialize)]
 pub struct UserRow {
     /// Their id.
     pub uid: Uid,
-    /// `active` or `suspended`.
-    pub status: String,
+    /// Their suspension's end, if it has one.
+    pub suspended_until: Option<Millis>,
+    /// What they are told of it.
+    pub suspension: Option<String>,
     /// Their reserved wallet.
     pub wallet_id: String,
     /// Their Matrix id: the one that they have had for longest.
@@ -81,6 +121,13 @@ pub struct UserRow {
     pub display_name: Option<String>,
     /// From the profile.
     pub avatar_url: Option<String>,
+}
+
+impl UserRow {
+    /// What they are told of a suspension that is in force.
+    pub fn suspended(&self, now: Millis) -> Option<&str> {
+        self.suspension.as_deref().filter(|_| self.suspended_until.is_none_or(|until| until > now))
+    }
 }
 
 /// When a remembered OpenID token may be forgotten: Synapse issues them for an hour, others may for longer.

@@ -1,6 +1,7 @@
 //! The group through the whole pipeline, on host adapters, with a homeserver that answers from a table.
 
 mod providers;
+mod suspension;
 
 use serde_json::{Value as Json, json};
 use tmcp_protocol::routes::{INTERNAL_MAINTAIN_IDENTITY, INTERNAL_VERIFY};
@@ -39,9 +40,9 @@ async fn whoami_decides_and_the_user_stays_the_same() {
     platform.recorded().answer("GET", profile, 200, r#"{"displayname":"Alice","avatar_url":"mxc://hs/a"}"#);
     let first = verify(&client, by_token("@alice:hs")).await;
     assert_eq!(first.status, 200, "{first:?}");
-    assert_eq!((first.body["display_name"].as_str(), first.body["level"].as_str()), (Some("Alice"), Some("full")));
+    assert_eq!((first.body["user"]["display_name"].as_str(), &first.body["names"]["level"]), (Some("Alice"), &Json::Null));
     let again = verify(&client, by_token("@alice:hs")).await;
-    assert_eq!((&again.body["uid"], &again.body["wallet_id"]), (&first.body["uid"], &first.body["wallet_id"]));
+    assert_eq!((&again.body["uid"], &again.body["names"]), (&first.body["uid"], &first.body["names"]));
     let traced = |request: &tmcp_ports::OutboundRequest| request.headers.iter().any(|(name, _)| name == "traceparent");
     assert!(platform.recorded().seen().iter().all(traced), "the trace is passed on");
     let unclaimed = verify(&client, json!({"access_token": "syt_token"})).await;
@@ -103,7 +104,7 @@ async fn an_openid_token_is_accepted_once() {
     platform.recorded().answer("GET", USERINFO, 200, r#"{"sub":"@alice:hs"}"#);
     let body = json!({"matrix_user_id": "@alice:hs", "openid_token": {"access_token": "open", "matrix_server_name": "hs"}});
     let first = verify(&client, body.clone()).await;
-    assert_eq!((first.status, first.body["level"].as_str()), (200, Some("openid")));
+    assert_eq!((first.status, first.body["names"]["level"].as_str()), (200, Some("openid")));
     assert_eq!(verify(&client, body.clone()).await.status, 401);
     // It is remembered for longer than the homeserver knows it, and then forgotten.
     platform.advance(23 * 3_600_000);

@@ -17,7 +17,6 @@ use tmcp_ports::{Platform, Sql, stmt};
 pub const LIFE_S: i64 = 600;
 
 /// What both sides of a transaction know.
-#[derive(Debug)]
 pub struct Proofs {
     /// For the id token (OpenID Connect Core section 3.1.2.1).
     pub nonce: String,

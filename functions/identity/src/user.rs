@@ -8,10 +8,32 @@ use crate::sql::{self, UserRow};
 use crate::upstream::Proven;
 use crate::{homeserver, matrix};
 use tmcp_http::audit::Entry;
+use tmcp_http::people::Names;
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{Platform, Random, Row, Sql, stmt};
 use tmcp_protocol::ids::ulid;
+use tmcp_protocol::token::AuthLevel;
 use tmcp_protocol::{MatrixUserId, Uid};
+
+/// What pages call somebody without a Matrix id: their name at the provider, and the provider's, since anybody can call themselves
+/// anything there, even by somebody's Matrix id.
+fn label(username: &str, provider: &str) -> String {
+    // Nothing that is not seen, or turns what is seen around.
+    let is_seen = |letter: &char| {
+        let hidden = matches!(*letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        !letter.is_control() && !hidden
+    };
+    let seen: String = username.chars().filter(is_seen).take(64).collect();
+    format!("{} ({provider})", seen.trim())
+}
+
+impl UserRow {
+    /// What their tokens say, after a sign-in at `provider`, as people know it.
+    pub fn names(self, provider: &str, level: AuthLevel) -> Names {
+        let name = self.matrix_user_id.is_none().then(|| label(&self.username, provider));
+        Names { sub: self.matrix_user_id, name, wallet_id: self.wallet_id, level }
+    }
+}
 
 /// The user of an identity that was proven. A homeserver is asked for the profile of somebody new.
 pub async fn known<P: Platform>(call: &Call<P>, proven: &Proven, address: Option<&str>) -> Result<UserRow, Failure> {
@@ -73,4 +95,17 @@ fn signed_in<P: Platform>(
     let action = format!("sign_in.{}{first}", proven.kind);
     let (actor, address) = (Some(user.uid.as_str()), address.map(str::to_owned));
     call.audit(Entry { action: &action, outcome: "ok", actor, address, ..Entry::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::label;
+
+    #[test]
+    fn a_label_names_the_provider_and_hides_nothing() {
+        assert_eq!(label("carol", "Work"), "carol (Work)");
+        assert_eq!(label("@alice:hs", "Work"), "@alice:hs (Work)");
+        assert_eq!(label(" a\u{202e}b\n\u{200b}c ", "Work"), "abc (Work)");
+        assert_eq!(label(&"x".repeat(300), "W"), format!("{} (W)", "x".repeat(64)));
+    }
 }

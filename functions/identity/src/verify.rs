@@ -5,7 +5,8 @@
 //! |---|---|
 //! | 200 | the user, found or created |
 //! | 401 `invalid_matrix_credentials` | wrong, foreign, expired, replayed, a guest's, a service's: one message for all, an audit row each |
-//! | 404 | no such provider, or it takes no codes from native apps |
+//! | 403 `ACCOUNT_SUSPENDED` | proven, and suspended |
+//! | 404 | no such provider |
 //! | 503 | the homeserver or the provider does not answer |
 
 use crate::homeserver::{self, Homeserver};
@@ -14,7 +15,7 @@ use crate::transaction::Proofs;
 use crate::upstream::{self, Proven};
 use crate::{matrix, providers, sql, user};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tmcp_http::body::Form;
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
@@ -27,7 +28,8 @@ struct VerifyRequest {
     matrix_user_id: Option<MatrixUserId>,
     access_token: Option<Secret>,
     openid_token: Option<OpenIdToken>,
-    code: Option<Code>,
+    /// What a native app brought from a provider: `provider`, `code`, `code_verifier`, `redirect_uri`, `nonce`, and `iss` if one came.
+    code: Option<Value>,
     /// Where the sign-in came from, truncated.
     address: Option<String>,
 }
@@ -38,24 +40,13 @@ struct OpenIdToken {
     matrix_server_name: String,
 }
 
-/// What a native app brings from a provider.
-#[derive(Deserialize)]
-struct Code {
-    provider: String,
-    code: String,
-    code_verifier: String,
-    redirect_uri: String,
-    nonce: String,
-    /// The issuer that came with the code (RFC 9207): needed where the provider says that it names itself.
-    iss: Option<String>,
-}
-
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let request: VerifyRequest = call.message()?;
     let claim = request.matrix_user_id.as_ref().map(MatrixUserId::as_str);
-    let (kind, target) = match &request.code {
-        Some(code) => (providers::find(&call, &code.provider)?.word, code.provider.as_str()),
+    let provider = request.code.as_ref().map(|code| providers::find(&call, member(code, "provider"))).transpose()?;
+    let (kind, target) = match &provider {
+        Some(provider) => (provider.word, provider.id.as_str()),
         None => ("matrix", claim.unwrap_or_default()),
     };
     let refused = |refusal| refusal::audit(&call, kind, target, refusal, request.address.clone());
@@ -67,15 +58,17 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         }
     };
     let user = user::known(&call, &proven, request.address.as_deref()).await?;
-    if user.status != "active" {
+    if let Some(told) = user.suspended(call.now()) {
         refused(&Refusal::Suspended).await?;
-        return Err(no_proof(&Refusal::Suspended));
+        return Err(Failure::suspended(told));
     }
-    Reply::json(&json!({
-        "uid": user.uid, "status": user.status, "wallet_id": user.wallet_id, "matrix_user_id": user.matrix_user_id,
-        "username": user.username, "display_name": user.display_name, "avatar_url": user.avatar_url, "provider": proven.kind,
-        "level": level,
-    }))
+    let user_shown = json!({
+        "id": user.uid, "status": "active", "matrix_user_id": user.matrix_user_id, "matrix_username": user.username,
+        "display_name": user.display_name, "avatar_url": user.avatar_url,
+    });
+    let uid = user.uid.clone();
+    let names = user.names(provider.as_ref().map_or("", |provider| provider.name.as_str()), level);
+    Reply::json(&json!({"uid": uid, "names": names, "provider": proven.kind, "user": user_shown}))
 }
 
 /// One answer for all.
@@ -126,14 +119,23 @@ async fn prove<P: Platform>(call: &Call<P>, request: &VerifyRequest) -> Result<R
 }
 
 /// Redeems a code that went to a native app: to an address that the operator allowed, since codes go to browsers otherwise.
-async fn redeem<P: Platform>(call: &Call<P>, code: &Code) -> Result<Result<Proven, Refusal>, Failure> {
-    let provider = providers::find(call, &code.provider)?;
-    if !provider.redirect_uris.contains(&code.redirect_uri) {
+async fn redeem<P: Platform>(call: &Call<P>, brought: &Value) -> Result<Result<Proven, Refusal>, Failure> {
+    let text = |name: &str| member(brought, name);
+    let provider = providers::find(call, text("provider"))?;
+    let proofs = Proofs { nonce: text("nonce").to_owned(), verifier: text("code_verifier").to_owned() };
+    if !(43..=128).contains(&proofs.verifier.len()) || proofs.nonce.len() < 16 {
+        return Ok(Err(Refusal::Provider("a verifier or a nonce that anybody could guess")));
+    }
+    let redirect_uri = text("redirect_uri");
+    if !provider.redirect_uris.iter().any(|allowed| allowed == redirect_uri) {
         return Ok(Err(Refusal::Provider("not an address of a native app that is configured")));
     }
-    let answer = Form::of([("code", code.code.as_str()), ("iss", code.iss.as_deref().unwrap_or_default())]);
-    let proofs = Proofs { nonce: code.nonce.clone(), verifier: code.code_verifier.clone() };
-    upstream::prove(call, &provider, &answer, &code.redirect_uri, &proofs).await
+    let answer = Form::of([("code", text("code")), ("iss", text("iss"))]);
+    upstream::prove(call, &provider, &answer, redirect_uri, &proofs).await
+}
+
+fn member<'a>(brought: &'a Value, name: &str) -> &'a str {
+    brought.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 async fn prove_openid<P: Platform>(

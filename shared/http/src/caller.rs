@@ -26,6 +26,8 @@ pub enum Caller {
     Client(Arc<ClientClaims>),
     /// The operator.
     Operator,
+    /// The administrator.
+    Administrator,
     /// Another function.
     Service,
 }

@@ -148,6 +148,24 @@ impl Failure {
         failure.header(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
     }
 
+    /// 403 for a person who is suspended (TMCP 8.1). `told` is a JSON object: why, until when, and where to object.
+    pub fn suspended(told: &str) -> Self {
+        Self::suspended_as(serde_json::from_slice(told.as_bytes()).unwrap_or_default())
+    }
+
+    /// The same, as another function has said it.
+    pub fn suspended_as(told: Value) -> Self {
+        let mut message = "this account is suspended".to_owned();
+        for (name, word) in [("reason", ": "), ("suspended_until", "; until "), ("appeal_url", "; if that is a mistake: ")] {
+            if let Some(text) = told.get(name).and_then(Value::as_str) {
+                message = [&message, word, text].concat();
+            }
+        }
+        let mut failure = Self::new(ErrorCode::AccountSuspended, message).details(told.clone()).extra(told);
+        failure.0.oauth = Some(("account_suspended", 403));
+        failure
+    }
+
     /// 429 with the figures of the bucket.
     pub fn too_many(admission: Admission) -> Self {
         let details =

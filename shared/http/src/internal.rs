@@ -75,7 +75,8 @@ pub async fn ask<P: Platform, T: DeserializeOwned>(
     let error = serde_json::from_slice::<serde_json::Value>(response.body()).unwrap_or_default();
     let member =
         |name: &str| error.pointer(&format!("/error/{name}")).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
-    Ok(Err(Refused { status, code: member("code"), message: member("message") }))
+    let details = error.pointer("/error/details").cloned().unwrap_or_default();
+    Ok(Err(Refused { status, code: member("code"), message: member("message"), details }))
 }
 
 /// Another function's refusal.
@@ -87,6 +88,8 @@ pub struct Refused {
     pub code: String,
     /// Its message.
     pub message: String,
+    /// Its figures and names; null where it gave none.
+    pub details: serde_json::Value,
 }
 
 impl From<Refused> for Failure {

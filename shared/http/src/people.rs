@@ -42,7 +42,7 @@ impl Names {
 
     /// What a page calls them.
     pub fn shown(&self) -> &str {
-        self.sub.as_ref().map(MatrixUserId::as_str).or(self.name.as_deref()).unwrap_or("somebody without a name")
+        self.sub.as_ref().map(MatrixUserId::as_str).or(self.name.as_deref()).unwrap_or("somebody whom this session does not name")
     }
 
     /// As they are kept beside what was granted on them.
@@ -54,7 +54,7 @@ impl Names {
 impl From<&PlatformClaims> for Names {
     fn from(claims: &PlatformClaims) -> Self {
         let (sub, wallet_id) = (claims.matrix_user_id.clone(), claims.wallet_id.clone());
-        Self { sub, name: None, wallet_id, level: claims.level }
+        Self { sub, name: claims.name.clone(), wallet_id, level: claims.level }
     }
 }
 
@@ -82,22 +82,12 @@ pub struct Person {
 pub struct Verified {
     /// The person.
     pub uid: Uid,
-    /// `active`.
-    pub status: String,
-    /// Their wallet.
-    pub wallet_id: String,
-    /// Their Matrix id, if they have one.
-    pub matrix_user_id: Option<MatrixUserId>,
-    /// Its local part, or what their provider calls them.
-    pub username: String,
+    /// What their tokens say.
+    pub names: Names,
     /// Kind of the identity that was used.
     pub provider: String,
-    /// From their profile.
-    pub display_name: Option<String>,
-    /// From their profile.
-    pub avatar_url: Option<String>,
-    /// How strong the proof is.
-    pub level: AuthLevel,
+    /// The person as a client is told of them.
+    pub user: Value,
 }
 
 /// Asks identity; `None` where the credentials prove nothing. The source address goes along for the audit log.
@@ -105,11 +95,13 @@ pub async fn verify<P: Platform>(call: &Call<P>, mut credentials: Value) -> Resu
     if let Some(credentials) = credentials.as_object_mut() {
         credentials.insert("address".to_owned(), json!(call.address.truncated()));
     }
+    let by_code = credentials.get("code").is_some();
     match call.ask::<Verified>(&INTERNAL_VERIFY, &credentials).await? {
         Ok(verified) => Ok(Some(verified)),
         Err(refused) if refused.status == 401 => Ok(None),
-        Err(refused) if refused.status == 400 => Err(Failure::invalid(refused.message)),
-        Err(refused) if refused.status == 404 => Err(Failure::new(ErrorCode::NotFound, refused.message)),
+        Err(refused) if refused.code == ErrorCode::AccountSuspended.as_str() => Err(Failure::suspended_as(refused.details)),
+        Err(refused) if by_code && refused.status == 400 => Err(Failure::invalid(refused.message)),
+        Err(refused) if by_code && refused.status == 404 => Err(Failure::new(ErrorCode::NotFound, refused.message)),
         Err(refused) => Err(refused.into()),
     }
 }
@@ -139,11 +131,7 @@ pub async fn of_token<P: Platform>(
             call.draw(&SubjectId::address(&call.address), LimitClass::SignIn).await?;
             let credentials = json!({ "matrix_user_id": matrix_user_id, "access_token": token });
             let Some(verified) = verify(call, credentials).await? else { return Ok(Err("refused by identity".to_owned())) };
-            Ok(Ok(Person {
-                uid: verified.uid,
-                names: Names { sub: verified.matrix_user_id, name: None, wallet_id: verified.wallet_id, level: verified.level },
-                session: None,
-            }))
+            Ok(Ok(Person { uid: verified.uid, names: verified.names, session: None }))
         }
     }
 }
@@ -151,5 +139,5 @@ pub async fn of_token<P: Platform>(
 /// Whether the platform session of the token still lives; a Matrix token was asked about just now.
 pub async fn is_alive<P: Platform>(call: &Call<P>, person: &Person) -> Result<bool, Failure> {
     let Some(held) = person.session.clone() else { return Ok(true) };
-    Ok(subject::holds(&call.platform, &SubjectId::user(&person.uid, PLATFORM), held).await?)
+    subject::holds(&call.platform, &SubjectId::user(&person.uid, PLATFORM), held).await
 }

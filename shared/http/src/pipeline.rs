@@ -57,8 +57,8 @@ async fn admit<P: Platform>(route: &'static Route, around: &Around<P>, headers: 
     match route.access {
         Access::Public => limit_address(route, around).await.map(|()| Caller::Nobody),
         Access::Service => Ok(Caller::Service),
-        Access::Operator => match operator(&around.platform, headers) {
-            // Whoever guesses is slowed down; the operator gets through even where there are no tables yet to count in.
+        // Whoever guesses is slowed down; the operator gets through even where there are no tables yet to count in.
+        Access::Operator | Access::Administrator => match holder_of_secret(route.access, &around.platform, headers) {
             Err(failure) => limit_address(route, around).await.and(Err(failure)),
             caller => caller,
         },
@@ -78,12 +78,15 @@ fn admitted<P: Platform>(around: &Around<P>, admission: Admission) -> Result<(),
     if admission.allowed { Ok(()) } else { Err(Failure::too_many(admission)) }
 }
 
-fn operator(platform: &impl Platform, headers: &HeaderMap) -> Result<Caller, Failure> {
-    let missing = InvalidSetting { name: "OPERATOR_TOKEN", problem: "is not set".to_owned() };
-    let secret = platform.config().get("OPERATOR_TOKEN").ok_or(missing)?;
+fn holder_of_secret(access: Access, platform: &impl Platform, headers: &HeaderMap) -> Result<Caller, Failure> {
+    let (name, caller) = match access {
+        Access::Administrator => ("ADMIN_TOKEN", Caller::Administrator),
+        _ => ("OPERATOR_TOKEN", Caller::Operator),
+    };
+    let secret = platform.config().get(name).ok_or(InvalidSetting { name, problem: "is not set".to_owned() })?;
     match caller::bearer(headers) {
-        Some(token) if same_secret(token, secret.expose()) => Ok(Caller::Operator),
-        _ => Err(Failure::token("not the operator's token")),
+        Some(token) if same_secret(token, secret.expose()) => Ok(caller),
+        _ => Err(Failure::token(format!("not the {name}"))),
     }
 }
 

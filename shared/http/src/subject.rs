@@ -4,6 +4,7 @@
 //! hop answers both "not too many" and "not revoked". Revoking raises the generation: tokens of an older one are refused from the
 //! next request on, everywhere.
 
+use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tmcp_ports::{Context, Decision, EffectError, EffectId, Entities, EntityError, EntityKind, Platform, Store, Wake};
@@ -51,6 +52,34 @@ pub struct State {
     pub ended: BTreeMap<String, Millis>,
     /// When it was last asked.
     pub used_at: Millis,
+    /// What an administrator said last about the person; nothing where nobody ever did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
+}
+
+/// What an administrator said about a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Counts what was said: of two that arrive in the wrong order, the later one stays.
+    pub version: i64,
+    /// The suspension; none once it is lifted.
+    pub suspension: Option<Suspension>,
+}
+
+/// Why somebody has to wait, and until when (TMCP 8.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspension {
+    /// Its end, if it ends by itself.
+    pub until: Option<Millis>,
+    /// What the person is told: a JSON object of `suspended_until`, `reason` and `appeal_url`. A subject only passes it on.
+    pub told: String,
+}
+
+impl Suspension {
+    /// Whether it is still in force.
+    pub fn is_in_force(&self, now: Millis) -> bool {
+        self.until.is_none_or(|until| until > now)
+    }
 }
 
 /// The part of a token that can be revoked.
@@ -125,6 +154,8 @@ pub enum Command {
     },
     /// Refuses every token that was issued until now.
     RevokeAll,
+    /// An administrator says how the person stands.
+    Stand(Standing),
 }
 
 /// What is answered.
@@ -135,6 +166,8 @@ pub enum Answer {
     Admission(Admission),
     /// The token is revoked.
     Revoked,
+    /// The person is suspended: what they are told.
+    Suspended(String),
     /// The request may go on and its token gets this generation, or it has to wait.
     Entered {
         /// What the bucket says.
@@ -158,6 +191,11 @@ impl State {
         self.buckets.entry(class).or_insert_with(|| Bucket::new(&limit, now)).draw(&limit, 1, now)
     }
 
+    /// The suspension that is in force.
+    fn suspension(&self, now: Millis) -> Option<&Suspension> {
+        self.standing.as_ref()?.suspension.as_ref().filter(|suspension| suspension.is_in_force(now))
+    }
+
     fn holds(&self, held: &Held) -> bool {
         held.generation >= self.generation && !self.ended.contains_key(&held.session)
     }
@@ -177,12 +215,17 @@ impl EntityKind for Subject {
             buckets: BTreeMap::new(),
             ended: BTreeMap::new(),
             used_at: context.now,
+            standing: None,
         });
         next.used_at = next.used_at.max(context.now);
+        let suspended = next.suspension(context.now).map(|suspension| suspension.told.clone());
         let answer = match command {
             Command::Admit { class, limit, held } => {
                 if held.is_some_and(|held| !next.holds(&held)) {
                     return Decision::reply(Answer::Revoked);
+                }
+                if let Some(told) = suspended {
+                    return Decision::reply(Answer::Suspended(told));
                 }
                 let admission = next.draw(class, limit.into(), context.now);
                 if !admission.allowed {
@@ -194,6 +237,9 @@ impl EntityKind for Subject {
                 if session.is_some_and(|session| next.ended.contains_key(&session)) {
                     return Decision::reply(Answer::Revoked);
                 }
+                if let Some(told) = suspended {
+                    return Decision::reply(Answer::Suspended(told));
+                }
                 let generation = next.generation;
                 let admission = next.draw(class, limit.into(), context.now);
                 if !admission.allowed {
@@ -203,10 +249,18 @@ impl EntityKind for Subject {
             }
             Command::Issue { session } => {
                 let ended = session.is_some_and(|session| next.ended.contains_key(&session));
-                return Decision::reply(if ended { Answer::Revoked } else { Answer::Generation(next.generation) });
+                return Decision::reply(match suspended {
+                    _ if ended => Answer::Revoked,
+                    Some(told) => Answer::Suspended(told),
+                    None => Answer::Generation(next.generation),
+                });
             }
             Command::Check { held } => {
-                return Decision::reply(if next.holds(&held) { Answer::Holds } else { Answer::Revoked });
+                return Decision::reply(match suspended {
+                    _ if !next.holds(&held) => Answer::Revoked,
+                    Some(told) => Answer::Suspended(told),
+                    None => Answer::Holds,
+                });
             }
             Command::EndSession { session, until } => {
                 next.ended.retain(|_, until| *until > context.now);
@@ -216,6 +270,13 @@ impl EntityKind for Subject {
             Command::RevokeAll => {
                 next.generation = context.now.0.max(next.generation + 1);
                 next.ended.clear();
+                Answer::Done
+            }
+            Command::Stand(standing) => {
+                if next.standing.as_ref().is_some_and(|said| said.version >= standing.version) {
+                    return Decision::reply(Answer::Done);
+                }
+                next.standing = Some(standing);
                 Answer::Done
             }
         };
@@ -229,6 +290,11 @@ impl EntityKind for Subject {
     fn wake(state: Option<&State>, context: Context) -> Option<Decision<Self>> {
         let state = state?;
         let idle_at = state.ended.values().copied().fold(state.used_at.plus(IDLE_MS), Millis::max);
+        // Who is suspended is not forgotten: looked at again when it ends, or a day later where it has no end.
+        let idle_at = match state.suspension(context.now) {
+            Some(suspension) => idle_at.max(suspension.until.unwrap_or(context.now.plus(IDLE_MS))),
+            None => idle_at,
+        };
         let (store, wake) = if idle_at > context.now { (Store::Keep, Wake::At(idle_at)) } else { (Store::Delete, Wake::Never) };
         Some(Decision { store, reply: Answer::Done, wake, effects: Vec::new() })
     }
@@ -238,23 +304,28 @@ impl EntityKind for Subject {
     }
 }
 
-fn unexpected(answer: &Answer) -> EntityError {
-    EntityError::Unavailable(format!("unexpected answer {answer:?}"))
+/// What is none of the answers that were expected: the person's suspension, or a mistake of ours.
+fn other(answer: Answer) -> Failure {
+    match answer {
+        Answer::Suspended(told) => Failure::suspended(&told),
+        answer => Failure::unavailable(format!("unexpected answer {answer:?}")),
+    }
 }
 
-/// Draws one request from a subject's bucket; `None` means that the token is revoked.
+/// Draws one request from a subject's bucket; `None` means that the token is revoked. Here and below, a suspended person is a
+/// [`Failure`]: `ACCOUNT_SUSPENDED`.
 pub async fn admit(
     platform: &impl Platform,
     id: &SubjectId,
     limits: &Limits,
     class: LimitClass,
     held: Option<Held>,
-) -> Result<Option<Admission>, EntityError> {
+) -> Result<Option<Admission>, Failure> {
     let command = Command::Admit { class: class.as_str().to_owned(), limit: limits.get(class).into(), held };
     match platform.entities().ask::<Subject>(&id.0, command).await? {
         Answer::Admission(admission) => Ok(Some(admission)),
         Answer::Revoked => Ok(None),
-        other => Err(unexpected(&other)),
+        answer => Err(other(answer)),
     }
 }
 
@@ -266,33 +337,38 @@ pub async fn enter(
     limits: &Limits,
     class: LimitClass,
     session: Option<&str>,
-) -> Result<Option<(Admission, i64)>, EntityError> {
+) -> Result<Option<(Admission, i64)>, Failure> {
     let (class, limit) = (class.as_str().to_owned(), limits.get(class).into());
     let command = Command::Enter { class, limit, session: session.map(str::to_owned) };
     match platform.entities().ask::<Subject>(&id.0, command).await? {
         Answer::Entered { admission, generation } => Ok(Some((admission, generation))),
         Answer::Revoked => Ok(None),
-        other => Err(unexpected(&other)),
+        answer => Err(other(answer)),
     }
 }
 
 /// The generation for a token that is issued now; `None` when `session` was ended.
-pub async fn issue(platform: &impl Platform, id: &SubjectId, session: Option<&str>) -> Result<Option<i64>, EntityError> {
+pub async fn issue(platform: &impl Platform, id: &SubjectId, session: Option<&str>) -> Result<Option<i64>, Failure> {
     let command = Command::Issue { session: session.map(str::to_owned) };
     match platform.entities().ask::<Subject>(&id.0, command).await? {
         Answer::Generation(generation) => Ok(Some(generation)),
         Answer::Revoked => Ok(None),
-        other => Err(unexpected(&other)),
+        answer => Err(other(answer)),
     }
 }
 
 /// Whether a token still holds.
-pub async fn holds(platform: &impl Platform, id: &SubjectId, held: Held) -> Result<bool, EntityError> {
+pub async fn holds(platform: &impl Platform, id: &SubjectId, held: Held) -> Result<bool, Failure> {
     match platform.entities().ask::<Subject>(&id.0, Command::Check { held }).await? {
         Answer::Holds => Ok(true),
         Answer::Revoked => Ok(false),
-        other => Err(unexpected(&other)),
+        answer => Err(other(answer)),
     }
+}
+
+/// Says how a person stands.
+pub async fn stand(platform: &impl Platform, id: &SubjectId, standing: Standing) -> Result<(), EntityError> {
+    platform.entities().ask::<Subject>(&id.0, Command::Stand(standing)).await.map(|_| ())
 }
 
 /// Ends one session of a subject.
@@ -390,6 +466,51 @@ mod tests {
         let wake = |now| Subject::wake(state.as_ref(), Context { now, random: [0; 16] }).unwrap();
         assert_eq!(wake(NOW.plus(IDLE_MS - 1)).wake, Wake::At(NOW.plus(IDLE_MS)));
         assert_eq!(wake(NOW.plus(IDLE_MS)).store, Store::Delete);
+    }
+
+    fn suspended(version: i64, until: Option<Millis>) -> Command {
+        let suspension = Suspension { until, told: "{}".into() };
+        Command::Stand(Standing { version, suspension: Some(suspension) })
+    }
+
+    #[test]
+    fn who_is_suspended_waits_until_it_ends_or_is_lifted() {
+        let mut state = None;
+        decide(&mut state, suspended(1, Some(NOW.plus(1000))), NOW);
+        let ask = |state: &mut Option<State>, now| {
+            let commands = [
+                admit_with(held(0, "s")),
+                Command::Check { held: held(0, "s") },
+                Command::Issue { session: None },
+                Command::Enter { class: "storage".into(), limit: LimitClass::Storage.default_limit().into(), session: None },
+            ];
+            commands.map(|command| matches!(decide(state, command, now), Answer::Suspended(_)))
+        };
+        assert_eq!(ask(&mut state, NOW.plus(999)), [true; 4]);
+        assert_eq!(ask(&mut state, NOW.plus(1000)), [false; 4]);
+        decide(&mut state, suspended(3, None), NOW);
+        decide(&mut state, Command::Stand(Standing { version: 2, suspension: None }), NOW);
+        assert_eq!(ask(&mut state, NOW), [true; 4], "what was said before comes too late");
+        decide(&mut state, Command::Stand(Standing { version: 4, suspension: None }), NOW);
+        assert_eq!(ask(&mut state, NOW), [false; 4]);
+        decide(&mut state, Command::EndSession { session: "s".into(), until: NOW.plus(5000) }, NOW);
+        decide(&mut state, suspended(5, None), NOW);
+        assert_eq!(decide(&mut state, admit_with(held(0, "s")), NOW), Answer::Revoked, "a token that is over is over first");
+    }
+
+    #[test]
+    fn who_is_suspended_is_not_forgotten() {
+        let mut state = None;
+        decide(&mut state, suspended(1, None), NOW);
+        let later = NOW.plus(100 * IDLE_MS);
+        let wake = |state: &Option<State>, now| Subject::wake(state.as_ref(), Context { now, random: [0; 16] }).unwrap();
+        assert!(matches!(wake(&state, later).store, Store::Keep));
+        decide(&mut state, Command::Stand(Standing { version: 2, suspension: None }), NOW);
+        assert!(matches!(wake(&state, later).store, Store::Delete));
+        let mut ending = None;
+        decide(&mut ending, suspended(1, Some(later)), NOW);
+        assert!(matches!(wake(&ending, NOW.plus(2 * IDLE_MS)).wake, Wake::At(at) if at == later));
+        assert!(matches!(wake(&ending, later).store, Store::Delete));
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0004_authorization", include_str!("../../../migrations/0004_authorization.sql")),
     ("0005_device", include_str!("../../../migrations/0005_device.sql")),
     ("0006_providers", include_str!("../../../migrations/0006_providers.sql")),
+    ("0007_suspension", include_str!("../../../migrations/0007_suspension.sql")),
 ];
 
 /// The statements of a file: comments go, a semicolon at the end of a line ends one.

@@ -58,8 +58,8 @@ pub struct OAuth {
 /// How a provider speaks.
 #[derive(Clone)]
 pub enum Kind {
-    /// OpenID Connect by discovery: `keycloak` and `oidc`.
-    Openid(Url, Registration),
+    /// OpenID Connect by discovery, `keycloak` and `oidc`: the issuer exactly as its tokens and its metadata name it.
+    Openid(String, Registration),
     /// OAuth 2.0 with a mapped user document.
     OAuth(Box<OAuth>, Registration),
     /// A configured homeserver's own sign-in (client-server API, "SSO client login").
@@ -82,7 +82,20 @@ pub struct Provider {
 }
 
 /// Members by which people change hands: an address or a name is given to somebody else in time.
-const NOT_AN_ID: [&str; 7] = ["email", "mail", "login", "username", "preferred_username", "name", "nickname"];
+const NOT_AN_ID: [&str; 12] = [
+    "email",
+    "mail",
+    "login",
+    "username",
+    "user_name",
+    "preferred_username",
+    "name",
+    "nickname",
+    "handle",
+    "screen_name",
+    "upn",
+    "phone",
+];
 
 fn word(kind: &str) -> Result<&'static str, String> {
     let words = ["matrix", "keycloak", "oidc", "oauth"];
@@ -125,7 +138,7 @@ impl Written {
             "matrix" => Kind::Matrix(self.server_name.clone().ok_or("server_name is missing")?),
             "oauth" => {
                 let id_member = self.id_member.clone().ok_or("id_member is missing")?;
-                if NOT_AN_ID.contains(&id_member.as_str()) {
+                if NOT_AN_ID.contains(&id_member.to_ascii_lowercase().as_str()) {
                     return Err(format!("id_member `{id_member}` can pass to somebody else: name one that never changes"));
                 }
                 let registration = registration("")?;
@@ -143,14 +156,15 @@ impl Written {
                 if !registration.scope.split(' ').any(|scope| scope == "openid") {
                     return Err("scopes must have `openid` among them".to_owned());
                 }
-                Kind::Openid(Self::url("issuer", self.issuer)?, registration)
+                Self::url("issuer", self.issuer.clone())?;
+                Kind::Openid(self.issuer.unwrap_or_default(), registration)
             }
         };
         Ok(Provider { id: self.id, word, name: self.name, kind, redirect_uris: self.redirect_uris.unwrap_or_default() })
     }
 }
 
-/// Reads `PROVIDERS`; what is wrong is said without any value, since secrets are among them.
+/// Reads `PROVIDERS`. What is wrong is named by id, kind and member; no other value is quoted, since secrets are among them.
 pub fn parse(json: &str) -> Result<Vec<Provider>, String> {
     // What serde says may quote a value: only the place is told.
     let place =
@@ -165,17 +179,12 @@ pub fn parse(json: &str) -> Result<Vec<Provider>, String> {
     providers.collect()
 }
 
-/// An issuer as it stands in tokens: URLs of an origin alone are written without a slash.
-pub fn issuer_of(url: &Url) -> &str {
-    if url.path() == "/" { url.as_str().trim_end_matches('/') } else { url.as_str() }
-}
-
 impl Provider {
     /// What its identities are unique within. A homeserver's belong to the homeserver, however they were proven.
     pub fn instance(&self) -> Option<String> {
         match &self.kind {
-            Kind::Openid(url, _) => Some(format!("oidc:{}", issuer_of(url))),
-            Kind::OAuth(oauth, _) => Some(format!("oauth:{}", oauth.userinfo_endpoint)),
+            Kind::Openid(issuer, _) => Some(format!("oidc:{issuer}")),
+            Kind::OAuth(oauth, _) => Some(format!("oauth:{}#{}", oauth.userinfo_endpoint, oauth.id_member)),
             Kind::Matrix(_) => None,
         }
     }
@@ -203,15 +212,18 @@ mod tests {
         let matrix = json!({"id": "hs", "kind": "matrix", "name": "Matrix", "server_name": "hs"});
         let found = of(&json!([keycloak(), github, matrix])).unwrap_or_default();
         let instances: Vec<_> = found.iter().map(|one| one.instance().unwrap_or_default()).collect();
-        assert_eq!(instances, ["oidc:https://id.example/realms/w", "oauth:https://api.forge.example/user", ""]);
+        assert_eq!(instances, ["oidc:https://id.example/realms/w", "oauth:https://api.forge.example/user#id", ""]);
         let Kind::Openid(_, registration) = &found[0].kind else { panic!() };
         assert_eq!(registration.scope, "openid profile email");
     }
 
     #[test]
-    fn an_issuer_of_an_origin_alone_has_no_slash() {
-        assert_eq!(issuer_of(&Url::parse("https://id.example").unwrap()), "https://id.example");
-        assert_eq!(issuer_of(&Url::parse("https://id.example/x/").unwrap()), "https://id.example/x/");
+    fn an_issuer_is_what_its_tokens_name() {
+        for issuer in ["https://id.example", "https://id.example/", "https://id.example/realms/w"] {
+            let mut provider = keycloak();
+            provider["issuer"] = json!(issuer);
+            assert_eq!(of(&json!([provider])).unwrap_or_default()[0].instance(), Some(format!("oidc:{issuer}")));
+        }
     }
 
     #[test]
@@ -221,7 +233,7 @@ mod tests {
             provider[name] = value;
             provider
         };
-        let oauth = json!({"id": "f", "kind": "oauth", "name": "F", "client_id": "x", "id_member": "email"});
+        let oauth = json!({"id": "f", "kind": "oauth", "name": "F", "client_id": "x", "id_member": "Email"});
         let cases = [
             (json!([with("kind", json!("saml2"))]), "kind `saml2` is not supported: matrix, keycloak, oidc, oauth"),
             (json!([with("id", json!("A B"))]), "the id must be"),

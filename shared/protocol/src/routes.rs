@@ -83,6 +83,8 @@ pub enum Access {
     Tokens(&'static [TokenKind]),
     /// The operator, by the configured secret.
     Operator,
+    /// The administrator, who decides about people and apps, by another.
+    Administrator,
     /// Other functions, by service token.
     Service,
 }
@@ -186,6 +188,9 @@ routes! {
     METADATA: Get "/.well-known/oauth-authorization-server", Auth, Access::Public, [], Address, Body::None, Tmcp, "What a client library needs to know of the authorization server";
 
     USERINFO: Get "/oauth2/userinfo", Identity, TEP, [UserRead UserReadExtended UserReadContacts], Account, Body::None, Tmcp, "What a mini-app may know of the person";
+
+    SUSPEND: Post "/api/v1/admin/users/suspend", Identity, Access::Administrator, [], Address, Body::Json(SMALL), Tmcp, "Suspend a person";
+    LIFT: Post "/api/v1/admin/users/lift", Identity, Access::Administrator, [], Address, Body::Json(SMALL), Tmcp, "End a person's suspension";
 
     SIGN_IN: Get "/sign-in/{provider}", Identity, Access::Public, [], SignIn, Body::None, Page, "Send a browser to a provider to sign in";
     SIGN_IN_CALLBACK: Get "/sign-in/callback/{provider}", Identity, Access::Public, [], Address, Body::None, Page, "Where a provider sends a browser back to";

@@ -25,6 +25,12 @@ impl Millis {
         Self(self.0.saturating_add(ms))
     }
 
+    /// Reads RFC 3339, of any offset; what is finer than a millisecond is cut.
+    pub fn parse(text: &str) -> Option<Self> {
+        let moment = chrono::DateTime::parse_from_rfc3339(text).ok()?;
+        Some(Self(moment.timestamp_millis()))
+    }
+
     /// RFC 3339 in UTC with milliseconds, as every `*_at` and `timestamp` field of TMCP shows it.
     pub fn rfc3339(self) -> String {
         let whole = OffsetDateTime::from_unix_timestamp(self.seconds()).ok().and_then(|moment| moment.format(&Rfc3339).ok());
@@ -41,6 +47,19 @@ mod tests {
     fn shows_utc() {
         assert_eq!(Millis(0).rfc3339(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Millis(1_795_305_600_123).rfc3339(), "2026-11-22T00:00:00.123Z");
+    }
+
+    #[test]
+    fn reads_any_offset() {
+        for (text, ms) in [
+            ("2026-11-22T00:00:00.123Z", Some(1_795_305_600_123)),
+            ("2026-11-22T01:00:00.1239+01:00", Some(1_795_305_600_123)),
+            ("2026-11-22", None),
+            ("2026-13-22T00:00:00Z", None),
+            ("", None),
+        ] {
+            assert_eq!(Millis::parse(text), ms.map(Millis), "{text}");
+        }
     }
 
     #[test]

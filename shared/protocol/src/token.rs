@@ -89,6 +89,9 @@ pub struct PlatformClaims {
     /// The person's Matrix id, if they have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matrix_user_id: Option<MatrixUserId>,
+    /// What pages call a person without a Matrix id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Kind of the identity used: `matrix`, `oidc`, ….
     pub provider: String,
     /// When the person proved who they are, epoch seconds.

@@ -65,6 +65,7 @@ impl TestPlatform {
         platform.set("SERVICE_KEY", "c2VydmljZS1rZXktb2YtdGhpcnR5LXR3by1ieXRlcyE=");
         platform.set("JWKS", &crate::public_ring());
         platform.set("SIGNING_KEYS", crate::private_ring());
+        platform.set("ADMIN_TOKEN", "admin-secret-admin-secret-admin-");
         platform.set("OPERATOR_TOKEN", "operator-secret-operator-secret-");
         platform.set("STORAGE_KEYS", r#"{"current":"k1","keys":{"k1":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}}"#);
         platform

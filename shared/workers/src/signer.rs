@@ -16,7 +16,7 @@ pub struct WebCryptoSigner;
 const ALGORITHM: &str = "RSASSA-PKCS1-v1_5";
 
 thread_local! {
-    /// Imported keys by usage, name and modulus; the modulus tells two keys of one name apart.
+    /// Imported keys by usage, name, exponent and modulus: a provider may call its key what we call ours.
     static KEYS: RefCell<HashMap<String, CryptoKey>> = RefCell::new(HashMap::new());
 }
 
@@ -44,7 +44,7 @@ fn object(members: &[(&str, &str)]) -> Result<Object, SignerError> {
 
 async fn import(public: &PublicJwk, private: Option<&PrivateJwk>) -> Result<CryptoKey, SignerError> {
     let usage = if private.is_some() { "sign" } else { "verify" };
-    let name = format!("{usage}:{}:{}", public.kid, public.n);
+    let name = format!("{usage}:{}:{}:{}", public.kid, public.e, public.n);
     if let Some(key) = KEYS.with_borrow(|keys| keys.get(&name).cloned()) {
         return Ok(key);
     }

@@ -17,7 +17,7 @@ pub fn public() -> impl Iterator<Item = &'static Route> {
 
 /// A path that the row serves.
 pub fn path(route: &Route) -> String {
-    route.path.replace("{key}", "a-key")
+    route.path.replace("{key}", "a-key").replace("{provider}", "nobody")
 }
 
 /// How a failing test calls the row.
@@ -29,6 +29,8 @@ pub fn name(route: &Route) -> String {
 pub fn wrong_body(route: &Route) -> (Value, &'static str) {
     match route.path {
         "/api/v1/auth/matrix" => (json!({"matrix_user_id": 5}), "`matrix_user_id`"),
+        "/api/v1/auth/oauth" => (json!({"provider": 5}), "`provider`"),
+        "/api/v1/admin/users/suspend" | "/api/v1/admin/users/lift" => (json!({"user": 5, "reason": "r"}), "`user`"),
         "/api/v1/storage/batch/get" | "/api/v1/storage/batch/delete" => (json!({"keys": ["a", 5]}), "`keys[1]`"),
         "/api/v1/storage/batch/set" => {
             (json!({"items": [{"key": "a", "value": "b"}, {"key": "a", "value": 5}]}), "`items[1].value`")
@@ -87,6 +89,7 @@ impl Tokens {
             Access::Tokens(kinds) if kinds.contains(&TokenKind::Tep) => Some(&self.tep),
             Access::Tokens(_) => Some(&self.platform),
             Access::Operator => Some(&self.world.up.operator_token),
+            Access::Administrator => Some(&self.world.up.admin_token),
             Access::Service => panic!("{} is not public", route.path),
         }
     }
@@ -97,6 +100,7 @@ impl Tokens {
             Access::Tokens([TokenKind::Tep]) => vec![(&self.platform, 403), (&self.world.up.operator_token, 401)],
             Access::Tokens([TokenKind::Platform]) => vec![(&self.tep, 403), (&self.world.up.operator_token, 401)],
             Access::Operator => vec![(&self.platform, 401), (&self.tep, 401), (&self.world.up.admin_token, 401)],
+            Access::Administrator => vec![(&self.platform, 401), (&self.tep, 401), (&self.world.up.operator_token, 401)],
             _ => Vec::new(),
         }
     }

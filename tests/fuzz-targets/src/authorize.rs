@@ -56,8 +56,8 @@ impl World {
                 return http::Response::new(Bytes::from_static(b"[]"));
             }
             let answer = json!({
-                "uid": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "status": "active", "provider": "matrix", "wallet_id": "tw_1", "matrix_user_id": "@alice:hs",
-                "username": "alice", "display_name": null, "avatar_url": null, "level": "full",
+                "uid": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "names": {"sub": "@alice:hs", "wallet_id": "tw_1", "level": "full"}, "provider": "matrix",
+                "user": {"id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "status": "active", "matrix_user_id": "@alice:hs", "matrix_username": "alice", "display_name": null},
             });
             http::Response::builder().status(200).body(Bytes::from(answer.to_string())).expect("an answer")
         });

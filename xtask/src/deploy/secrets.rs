@@ -53,6 +53,7 @@ pub fn make(paths: &Paths, args: &SecretsArgs) -> Result<()> {
         "SIGNING_KEYS": keys.signing_keys,
         "STORAGE_KEYS": keys.storage_keys,
         "OPERATOR_TOKEN": keys.operator_token,
+        "ADMIN_TOKEN": keys.admin_token,
     });
     let missing: Vec<_> = SETTINGS
         .iter()
@@ -164,10 +165,10 @@ impl Secrets {
         let bytes = |text: &str| STANDARD.decode(text).map(|bytes| bytes.len()).unwrap_or_default();
         ServiceKeys::parse(self.get("SERVICE_KEY").unwrap_or_default())
             .map_err(|error| anyhow::anyhow!("SERVICE_KEY {error}"))?;
-        ensure!(
-            self.get("OPERATOR_TOKEN").unwrap_or_default().len() >= TOKEN_LENGTH,
-            "OPERATOR_TOKEN must have at least {TOKEN_LENGTH} characters, at random"
-        );
+        for name in ["OPERATOR_TOKEN", "ADMIN_TOKEN"] {
+            let length = self.get(name).unwrap_or_default().len();
+            ensure!(length >= TOKEN_LENGTH, "{name} must have at least {TOKEN_LENGTH} characters, at random");
+        }
         KeySet::parse_private(self.get("SIGNING_KEYS").unwrap_or_default())
             .map_err(|error| anyhow::anyhow!("SIGNING_KEYS: {error}"))?;
         let ring = self.json("STORAGE_KEYS")?;
@@ -222,6 +223,7 @@ pub mod tests {
             "SIGNING_KEYS": keys.signing_keys,
             "STORAGE_KEYS": keys.storage_keys,
             "OPERATOR_TOKEN": keys.operator_token,
+            "ADMIN_TOKEN": keys.admin_token,
         })
     }
 

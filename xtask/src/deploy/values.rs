@@ -173,7 +173,7 @@ mod tests {
         let names = |function: &str| values.secret(function).into_keys().collect::<Vec<_>>();
         assert_eq!(names("auth"), ["SERVICE_KEY", "SIGNING_KEYS"]);
         assert_eq!(names("storage"), ["SERVICE_KEY", "STORAGE_KEYS"]);
-        assert_eq!(names("identity"), ["SERVICE_KEY"]);
+        assert_eq!(names("identity"), ["ADMIN_TOKEN", "SERVICE_KEY"]);
         let identity = values.plain("identity");
         let homeservers: Value = serde_json::from_str(identity["HOMESERVERS"]).unwrap();
         assert_eq!(homeservers[0]["server_name"], "a.example");

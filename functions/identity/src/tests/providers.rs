@@ -19,11 +19,11 @@ const FORGE_USER: &str = "https://forge.example/user";
 const HS: &str = "http://hs:8008/_matrix/client/v3";
 
 #[derive(Clone)]
-struct World {
-    platform: TestPlatform,
-    identity: Client,
-    account: Client,
-    auth: Client,
+pub struct World {
+    pub platform: TestPlatform,
+    pub identity: Client,
+    pub account: Client,
+    pub auth: Client,
 }
 
 /// What a browser has of a sign-in that is under way.
@@ -39,7 +39,7 @@ impl Begun {
     }
 }
 
-fn cookie(answer: &Answer) -> String {
+pub fn cookie(answer: &Answer) -> String {
     let set = answer.headers.get("set-cookie").unwrap_or_else(|| panic!("no cookie in {answer:?}")).to_str().unwrap();
     set.split(';').next().unwrap().to_owned()
 }
@@ -61,7 +61,7 @@ fn signed(header: &Json, claims: &Json) -> String {
 }
 
 impl World {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let platform = TestPlatform::new();
         platform.set("LIMITS", r#"{"scale":1000}"#);
         platform.set("HOMESERVERS", r#"[{"server_name":"hs","client_url":"http://hs:8008"}]"#);
@@ -96,7 +96,7 @@ impl World {
         world
     }
 
-    async fn get(client: &Client, cookie: &str, path: &str) -> Answer {
+    pub async fn get(client: &Client, cookie: &str, path: &str) -> Answer {
         let request = http::Request::builder().uri(path).header("cookie", cookie).header("user-agent", "Tester/1");
         client.send(request.body(Bytes::new()).unwrap()).await
     }
@@ -136,12 +136,12 @@ impl World {
         self.back("work", &begun.cookie, &format!("code=c&state={}", begun.parameter("state"))).await
     }
 
-    async fn forge(&self) -> Answer {
+    pub async fn forge(&self) -> Answer {
         let begun = self.begin("forge", "").await;
         self.back("forge", &begun.cookie, &format!("code=c&state={}", begun.parameter("state"))).await
     }
 
-    async fn rows(&self, query: &'static str) -> Vec<Json> {
+    pub async fn rows(&self, query: &'static str) -> Vec<Json> {
         let rows = self.platform.sql().query(stmt!(query)).await.unwrap();
         rows.into_iter().map(|row| Json::Object(row.0)).collect()
     }
@@ -338,6 +338,12 @@ async fn a_browser_is_led_to_our_pages_alone_and_back_where_it_was() {
         assert_eq!(answer.status, 400, "{to}");
     }
     assert_eq!(World::get(&world.identity, "", "/sign-in/nobody").await.status, 404);
+    let there = "https://forge.example/auth";
+    for (site, to) in [("cross-site", "/account"), ("same-site", "/account"), ("same-origin", there), ("none", there)] {
+        let request = http::Request::builder().uri("/sign-in/forge").header("sec-fetch-site", site);
+        let answer = world.identity.send(request.body(Bytes::new()).unwrap()).await;
+        assert!(answer.headers["location"].to_str().unwrap().starts_with(to), "{site}: {answer:?}");
+    }
     let path = "/oauth2/authorize?client_id=ma_a&redirect_uri=https%3A%2F%2Fapp.example%2Fback&response_type=code&state=s\
         &scope=storage:read&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
     let page = World::get(&world.account, "", path).await;
@@ -364,8 +370,17 @@ async fn discovery_of_another_issuer_leads_nowhere() {
     for document in documents {
         world.platform.recorded().answer("GET", DISCOVERY, 200, &document);
         assert_eq!(World::get(&world.identity, "", "/sign-in/work").await.status, 503, "{document}");
-        world.platform.advance(3_600_001);
+        world.platform.advance(60_000);
     }
+    world.platform.recorded().answer("GET", DISCOVERY, 200, &discovery(&json!({})));
+    assert_eq!(World::get(&world.identity, "", "/sign-in/work").await.status, 303, "a minute after it was mended");
+    // At another origin than the issuer's it names public places alone.
+    let private = discovery(&json!({"token_endpoint": "https://10.0.0.5/token"}));
+    world.platform.recorded().answer("GET", DISCOVERY, 200, &private);
+    world.platform.recorded().answer("POST", "https://10.0.0.5/token", 200, "{}");
+    world.platform.advance(3_600_001);
+    assert_eq!(world.sign_in(&json!({})).await.status, 503);
+    assert!(world.platform.recorded().seen().iter().all(|request| !request.url.contains("10.0.0.5")));
 }
 
 #[tokio::test]
@@ -481,23 +496,21 @@ async fn without_a_matrix_identity_no_app_gets_in() {
     let query = "client_id=ma_a&redirect_uri=https%3A%2F%2Fapp.example%2Fback&response_type=code&state=s&scope=storage:read\
         &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
     let answer = World::get(&world.account, &session, &format!("/oauth2/authorize?{query}")).await;
-    assert!(answer.status == 403 && answer.text.contains("needs a Matrix identity"), "{answer:?}");
+    assert!(
+        answer.status == 403 && answer.text.contains("needs a Matrix identity") && answer.text.contains("carol (Forge)"),
+        "{answer:?}"
+    );
+    let back = answer.text.split("class=\"button\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(back.starts_with("https://app.example/back?error=access_denied") && back.contains("state=s"), "{back}");
 }
 
-#[tokio::test]
-async fn a_suspended_person_does_not_get_in() {
-    let world = World::new().await;
-    assert_eq!(world.forge().await.status, 303);
-    world.platform.sql().query(stmt!("UPDATE users SET status = 'suspended'")).await.unwrap();
-    let answer = world.forge().await;
-    assert_eq!((answer.status, answer.headers.get("set-cookie")), (403, None));
-    assert!(answer.text.contains("suspended"));
-}
+const NONCE: &str = "nonce-of-many-letters";
 
 fn native(world: &World, redirect_uri: &str, nonce: &str) -> Json {
     use tmcp_ports::Clock;
     let now = world.platform.clock().now().seconds();
-    let claims = json!({"iss": ISSUER, "sub": "f1", "aud": "tmcp", "exp": now + 300, "iat": now, "nonce": "n", "name": "Carol"});
+    let claims =
+        json!({"iss": ISSUER, "sub": "f1", "aud": "tmcp", "exp": now + 300, "iat": now, "nonce": NONCE, "name": "Carol"});
     world.answers(&signed(&json!({"alg": "RS256", "kid": "test-1"}), &claims));
     json!({"provider": "work", "code": "c", "code_verifier": "v".repeat(43), "redirect_uri": redirect_uri, "nonce": nonce})
 }
@@ -506,24 +519,29 @@ fn native(world: &World, redirect_uri: &str, nonce: &str) -> Json {
 async fn a_native_app_brings_a_code_itself() {
     let world = World::new().await;
     let sign_in = async |body: Json| world.auth.json("POST", "/api/v1/auth/oauth", "", body).await;
-    let answer = sign_in(native(&world, "app.example:/back", "n")).await;
+    let answer = sign_in(native(&world, "app.example:/back", NONCE)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let (user, token) = (&answer.body["user"], answer.body["access_token"].as_str().unwrap());
     assert_eq!((&user["matrix_user_id"], user["matrix_username"].as_str()), (&Json::Null, Some("Carol")));
     // It is a platform token: it hands over to a browser, and is exchanged for nothing.
     let handed = world.account.json("POST", "/api/v1/auth/browser", token, json!({})).await;
-    assert_eq!(handed.status, 200, "{handed:?}");
+    let url = handed.body["url"].as_str().unwrap().strip_prefix("https://tmcp.example").unwrap().to_owned();
+    let asked = World::get(&world.account, "", &url).await;
+    assert!(asked.text.contains("You were sent here as <strong>Carol (Work &#60;W&#62;)</strong>"), "{}", asked.text);
     let form = format!(
         "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&client_id=ma_a&subject_token={token}\
         &subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token&scope=storage:read"
     );
     let exchanged = world.auth.form("/oauth2/token", &form).await;
     assert_eq!((exchanged.status, exchanged.code()), (403, "matrix_identity_required"), "{exchanged:?}");
+    let mut short = native(&world, "app.example:/back", NONCE);
+    short["code_verifier"] = json!("v");
     for (body, status, code) in [
-        (native(&world, "https://tmcp.example/sign-in/callback/work", "n"), 401, "INVALID_CREDENTIALS"),
-        (native(&world, "evil:/back", "n"), 401, "INVALID_CREDENTIALS"),
-        (native(&world, "app.example:/back", "m"), 401, "INVALID_CREDENTIALS"),
+        (native(&world, "https://tmcp.example/sign-in/callback/work", NONCE), 401, "INVALID_CREDENTIALS"),
+        (native(&world, "evil:/back", NONCE), 401, "INVALID_CREDENTIALS"),
+        (native(&world, "app.example:/back", "another-nonce-of-many-letters"), 401, "INVALID_CREDENTIALS"),
         (json!({"provider": "nobody", "code": "c", "code_verifier": "v", "redirect_uri": "x", "nonce": "n"}), 404, "NOT_FOUND"),
+        (short, 401, "INVALID_CREDENTIALS"),
         (json!({"provider": "work"}), 400, "INVALID_REQUEST"),
     ] {
         let answer = sign_in(body.clone()).await;

@@ -131,17 +131,22 @@ fn token_request(endpoint: &Url, what: &Redeemed<'_>, by_header: bool) -> Outbou
 /// Redeems a code, with our secret in a header or in the form.
 pub async fn redeem<P: Platform>(
     call: &Call<P>,
+    trust: Trust,
     endpoint: &Url,
     what: &Redeemed<'_>,
     by_header: bool,
 ) -> Result<Result<Value, Refusal>, Failure> {
-    answered(call, token_request(endpoint, what, by_header)).await
+    answered(call, trust, token_request(endpoint, what, by_header)).await
 }
 
 /// Sends a request to a provider and reads its JSON. A 4xx is a refusal of what we brought (or of us, which only the log can tell),
 /// anything else but 200 an outage.
-pub async fn answered<P: Platform>(call: &Call<P>, request: OutboundRequest) -> Result<Result<Value, Refusal>, Failure> {
-    let response = call.platform.http().send(Trust::Configured, call.outbound(request)).await?;
+pub async fn answered<P: Platform>(
+    call: &Call<P>,
+    trust: Trust,
+    request: OutboundRequest,
+) -> Result<Result<Value, Refusal>, Failure> {
+    let response = call.platform.http().send(trust, call.outbound(request)).await?;
     match response.status {
         200 => match serde_json::from_slice(&response.body) {
             Ok(answer) => Ok(Ok(answer)),

@@ -5,7 +5,7 @@ use super::{Proven, Redeemed, answered, redeem, text};
 use crate::refusal::Refusal;
 use serde_json::Value;
 use tmcp_http::{Call, Failure};
-use tmcp_ports::{OutboundRequest, Platform};
+use tmcp_ports::{OutboundRequest, Platform, Trust};
 use tmcp_protocol::provider::{OAuth, Provider};
 
 /// The mapped id: a text, or a whole number.
@@ -23,7 +23,7 @@ pub async fn prove<P: Platform>(
     oauth: &OAuth,
     code: Redeemed<'_>,
 ) -> Result<Result<Proven, Refusal>, Failure> {
-    let answer = match redeem(call, &oauth.token_endpoint, &code, true).await? {
+    let answer = match redeem(call, Trust::Configured, &oauth.token_endpoint, &code, true).await? {
         Ok(answer) => answer,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -33,7 +33,7 @@ pub async fn prove<P: Platform>(
     let request = OutboundRequest::get(oauth.userinfo_endpoint.as_str());
     let request = request.header("authorization", format!("Bearer {token}")).header("accept", "application/json");
     // Some refuse who does not say what they are.
-    let document = match answered(call, request.header("user-agent", "tmcp-edge")).await? {
+    let document = match answered(call, Trust::Configured, request.header("user-agent", "tmcp-edge")).await? {
         Ok(document) => document,
         Err(refusal) => return Ok(Err(refusal)),
     };

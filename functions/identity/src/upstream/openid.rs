@@ -5,8 +5,8 @@ use crate::documents;
 use crate::refusal::Refusal;
 use serde_json::Value;
 use tmcp_http::{Call, Failure};
-use tmcp_ports::{Platform, Signer};
-use tmcp_protocol::provider::{Provider, issuer_of};
+use tmcp_ports::{Platform, Signer, Trust};
+use tmcp_protocol::provider::Provider;
 use url::Url;
 
 /// What we need of a provider's metadata (OpenID Connect Discovery section 3).
@@ -14,61 +14,77 @@ pub struct Metadata {
     /// Where people are sent.
     pub authorization_endpoint: Url,
     token_endpoint: Url,
-    jwks_uri: String,
+    jwks_uri: Url,
     by_header: bool,
     names_issuer: bool,
 }
 
-/// The issuer's metadata, which must be of exactly that issuer: another one's endpoints are how providers are mixed up.
-pub async fn metadata<P: Platform>(call: &Call<P>, issuer: &Url) -> Result<Metadata, Failure> {
-    let name = issuer_of(issuer);
-    let url = format!("{}/.well-known/openid-configuration", name.trim_end_matches('/'));
-    let document = documents::get(call, &url, |_| true).await?;
-    if document.get("issuer").and_then(Value::as_str) != Some(name) {
-        return Err(Failure::unavailable(format!("{url} is another issuer's")));
+/// The address of an issuer's metadata (OpenID Connect Discovery section 4).
+pub fn discovery(issuer: &str) -> String {
+    format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))
+}
+
+/// What a metadata document says, if it is of exactly that issuer: another one's endpoints are how providers are mixed up.
+fn read(document: &Value, issuer: &str) -> Result<Metadata, String> {
+    if document.get("issuer").and_then(Value::as_str) != Some(issuer) {
+        return Err("it is another issuer's".to_owned());
     }
-    let secure = issuer.scheme() == "https";
+    let secure = issuer.starts_with("https://");
     let endpoint = |name: &str| {
         let found = document.get(name).and_then(Value::as_str).and_then(|url| Url::parse(url).ok());
         let good = found.filter(|url| url.scheme() == "https" || (!secure && url.scheme() == "http"));
-        good.ok_or_else(|| Failure::unavailable(format!("{url}: {name} is missing, or not https")))
+        good.ok_or_else(|| format!("{name} is missing, or not https"))
     };
     let methods = document.get("token_endpoint_auth_methods_supported").and_then(Value::as_array);
     let says = |name: &str| document.get(name).and_then(Value::as_bool).unwrap_or_default();
     Ok(Metadata {
         authorization_endpoint: endpoint("authorization_endpoint")?,
         token_endpoint: endpoint("token_endpoint")?,
-        jwks_uri: endpoint("jwks_uri")?.into(),
+        jwks_uri: endpoint("jwks_uri")?,
         by_header: methods.is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic")),
         names_issuer: says("authorization_response_iss_parameter_supported"),
     })
+}
+
+/// The issuer's metadata. A document that cannot be used is asked for again in a minute.
+pub async fn metadata<P: Platform>(call: &Call<P>, issuer: &str) -> Result<Metadata, Failure> {
+    let url = discovery(issuer);
+    let document = documents::get(call, Trust::Configured, &url, |document| read(document, issuer).is_ok()).await?;
+    read(&document, issuer).map_err(|problem| Failure::unavailable(format!("{url}: {problem}")))
+}
+
+/// What an endpoint that the metadata names may reach: at the issuer's own origin what configuration may, elsewhere what anybody may
+/// name, so that a provider leads us to no private place.
+fn trust(issuer: &str, endpoint: &Url) -> Trust {
+    let own = Url::parse(issuer).is_ok_and(|issuer| issuer.origin() == endpoint.origin());
+    if own { Trust::Configured } else { Trust::Untrusted }
 }
 
 /// Who a code is for. `iss` is what came with it (RFC 9207).
 pub async fn prove<P: Platform>(
     call: &Call<P>,
     provider: &Provider,
-    issuer: &Url,
+    issuer: &str,
     code: Redeemed<'_>,
     iss: Option<&str>,
     nonce: &str,
 ) -> Result<Result<Proven, Refusal>, Failure> {
     let metadata = metadata(call, issuer).await?;
-    let name = issuer_of(issuer);
     // Checked before the code goes anywhere: it may be another provider's.
-    if iss.map_or(metadata.names_issuer, |iss| iss != name) {
+    if iss.map_or(metadata.names_issuer, |iss| iss != issuer) {
         return Ok(Err(Refusal::Provider("the answer names another issuer, or none")));
     }
     let client_id = &code.registration.client_id;
-    let answer = match redeem(call, &metadata.token_endpoint, &code, metadata.by_header).await? {
-        Ok(answer) => answer,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
+    let answer =
+        match redeem(call, trust(issuer, &metadata.token_endpoint), &metadata.token_endpoint, &code, metadata.by_header).await? {
+            Ok(answer) => answer,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
     let Some(token) = answer.get("id_token").and_then(Value::as_str) else {
         return Ok(Err(Refusal::Provider("no id token")));
     };
-    let expected = id_token::Expected { issuer: name, client_id, nonce, now: call.now() };
-    let claims = match verified(call, &metadata.jwks_uri, token).await?.and_then(|claims| expected.check(claims)) {
+    let expected = id_token::Expected { issuer, client_id, nonce, now: call.now() };
+    let claims = match verified(call, issuer, &metadata.jwks_uri, token).await?.and_then(|claims| expected.check(claims)) {
         Ok(claims) => claims,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -87,13 +103,19 @@ pub async fn prove<P: Platform>(
 }
 
 /// The claims of a token that one of the issuer's keys signed.
-async fn verified<P: Platform>(call: &Call<P>, jwks_uri: &str, token: &str) -> Result<Result<Value, Refusal>, Failure> {
+async fn verified<P: Platform>(
+    call: &Call<P>,
+    issuer: &str,
+    jwks_uri: &Url,
+    token: &str,
+) -> Result<Result<Value, Refusal>, Failure> {
     let token = match id_token::parse(token) {
         Ok(token) => token,
         Err(refusal) => return Ok(Err(refusal)),
     };
     let kid = token.kid.as_deref();
-    let keys = documents::get(call, jwks_uri, |keys| id_token::key(keys, kid).is_some()).await?;
+    let keys =
+        documents::get(call, trust(issuer, jwks_uri), jwks_uri.as_str(), |keys| id_token::key(keys, kid).is_some()).await?;
     let Some(key) = id_token::key(&keys, kid) else { return Ok(Err(Refusal::Provider("no key of that name"))) };
     match call.platform.signer().verify(&key, token.signing_input.as_bytes(), &token.signature).await {
         Ok(true) => Ok(Ok(token.claims)),

@@ -79,7 +79,13 @@ pub fn render(
     }
     let vars: Table = vars.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
     table.insert("vars".into(), vars.into());
-    let logs = Table::from_iter([("enabled".to_owned(), Value::from(environment.file.workers.logs))]);
+    // Our own lines, and not one of each request's URL: a provider sends codes there.
+    let lines = Table::from_iter([
+        ("enabled".to_owned(), Value::from(environment.file.workers.logs)),
+        ("invocation_logs".to_owned(), Value::from(false)),
+    ]);
+    let enabled = ("enabled".to_owned(), Value::from(environment.file.workers.logs));
+    let logs = Table::from_iter([enabled, ("logs".to_owned(), lines.into())]);
     table.insert("observability".into(), logs.into());
     table.insert("workers_dev".into(), (is_gateway && environment.file.workers.workers_dev).into());
     table.insert("preview_urls".into(), false.into());

@@ -1,0 +1,34 @@
+//! POST /api/v1/auth/oauth: sign in without Matrix, for native apps: the app sent the person to the provider itself, with PKCE and a
+//! nonce, and brings the code. Body: `provider!`, `code!`, `code_verifier!`, `redirect_uri!` (one that the operator allowed for the
+//! provider), `nonce!`, and `iss` if one came with the code.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 200 | a platform token of an hour, and the user, who may have no Matrix id |
+//! | 400 `INVALID_REQUEST` | a member is missing, or no text |
+//! | 401 `INVALID_CREDENTIALS` | the code proves nothing; one message for all reasons |
+//! | 404 `NOT_FOUND` | no such provider |
+//! | 429, 503 | as with Matrix |
+
+use crate::sign_in;
+use serde_json::json;
+use std::collections::BTreeMap;
+use tmcp_http::cors::Reader;
+use tmcp_http::{Call, Failure, Reply, people};
+use tmcp_ports::Platform;
+use tmcp_protocol::ErrorCode;
+
+/// What has to be there.
+const MEMBERS: [&str; 5] = ["provider", "code", "code_verifier", "redirect_uri", "nonce"];
+
+/// The handler.
+pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    call.answer_is_for(Reader::Host);
+    let code: BTreeMap<String, String> = call.json()?;
+    if let Some(missing) = MEMBERS.into_iter().find(|name| !code.contains_key(*name)) {
+        return Err(Failure::invalid(format!("the body is not as expected: missing field `{missing}`")));
+    }
+    let verified = people::verify(&call, json!({ "code": code })).await?;
+    let no_proof = || Failure::new(ErrorCode::InvalidCredentials, "the code does not prove who you are");
+    sign_in::issue(&call, verified.ok_or_else(no_proof)?).await
+}

@@ -1,0 +1,122 @@
+//! POST /api/v1/admin/users/suspend and …/lift (TMCP 8.1): an administrator suspends a person, or lets them in again. From the next
+//! request on, whatever they do with their tokens is answered `ACCOUNT_SUSPENDED`, on every function; their tokens are not ended, and
+//! work again once it is lifted or over.
+//!
+//! Body: `user!` (a Matrix id, or our own id); to suspend `reason!`, `until?` (RFC 3339), `appeal_url?`.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 200 | `user_id`, `status`, `suspended_until`; every subject of the person knows |
+//! | 400 `INVALID_REQUEST` | no reason, an end that is past, an address that is none |
+//! | 401 `INVALID_TOKEN` | not the administrator's secret |
+//! | 404 `NOT_FOUND` | nobody of that id ever signed in |
+//!
+//! The races: what is said is counted in the batch that says it, and a subject keeps the highest count, so that of an administrator who
+//! suspends and one who lifts the later one stays, in whatever order they arrive. What if it dies? The batch leaves a note, and
+//! maintenance tells the subjects.
+
+use crate::sql::{self, StandingRow};
+use serde::Deserialize;
+use serde_json::json;
+use tmcp_http::audit::Entry;
+use tmcp_http::subject::{self, PLATFORM, SubjectId, Suspension};
+use tmcp_http::{Call, Failure, Reply};
+use tmcp_ports::{Platform, Row, Sql, stmt};
+use tmcp_protocol::routes::INTERNAL_APPS;
+use tmcp_protocol::{ErrorCode, Millis};
+use url::Url;
+
+/// A person reads it.
+const MAX_REASON: usize = 500;
+const MAX_URL: usize = 500;
+
+#[derive(Deserialize)]
+struct SuspendRequest {
+    user: String,
+    reason: String,
+    until: Option<String>,
+    appeal_url: Option<String>,
+}
+
+/// An app that holds sessions of a person, as auth knows it.
+#[derive(Deserialize)]
+struct App {
+    app_id: String,
+}
+
+#[derive(Deserialize)]
+struct LiftRequest {
+    user: String,
+}
+
+impl SuspendRequest {
+    /// Who, and the suspension.
+    fn check(self, now: Millis) -> Result<(String, Suspension), Failure> {
+        let Self { user, reason, until, appeal_url } = self;
+        if reason.trim().is_empty() || reason.len() > MAX_REASON {
+            return Err(Failure::invalid(format!("reason must be what the person is told, of at most {MAX_REASON} bytes")));
+        }
+        let until = match until {
+            None => None,
+            Some(text) => match Millis::parse(&text) {
+                Some(until) if until > now => Some(until),
+                _ => return Err(Failure::invalid("until must be a time to come, such as 2030-01-31T12:00:00Z")),
+            },
+        };
+        let is_address = |text: &str| {
+            let url = Url::parse(text).ok().filter(|_| text.len() <= MAX_URL);
+            url.is_some_and(|url| matches!(url.scheme(), "https" | "mailto"))
+        };
+        if appeal_url.as_deref().is_some_and(|text| !is_address(text)) {
+            return Err(Failure::invalid("appeal_url must be an https or mailto address"));
+        }
+        let told = json!({"suspended_until": until.map(Millis::rfc3339), "reason": reason, "appeal_url": appeal_url});
+        Ok((user, Suspension { until, told: told.to_string() }))
+    }
+}
+
+/// POST /api/v1/admin/users/suspend
+pub async fn suspend<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let request: SuspendRequest = call.json()?;
+    let (user, suspension) = request.check(call.now())?;
+    say(&call, &user, Some(suspension)).await
+}
+
+/// POST /api/v1/admin/users/lift
+pub async fn lift<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let LiftRequest { user } = call.json()?;
+    say(&call, &user, None).await
+}
+
+async fn say<P: Platform>(call: &Call<P>, user: &str, suspension: Option<Suspension>) -> Result<Reply, Failure> {
+    let sql = call.platform.sql();
+    let found: Option<StandingRow> = sql.first(stmt!(sql::WHO, user)).await?;
+    let uid = found.ok_or_else(|| Failure::new(ErrorCode::NotFound, "nobody of that id ever signed in"))?.uid;
+    call.is_about(Some(uid.as_str()), None);
+    let (status, action) = if suspension.is_some() { ("suspended", "user.suspend") } else { ("active", "user.lift") };
+    let (until, told) = suspension.map(|suspension| (suspension.until, suspension.told)).unzip();
+    let until = until.flatten();
+    let detail = told.as_ref().map(|told| json!({ "told": told }));
+    let entry =
+        Entry { action, outcome: "ok", actor: Some("administrator"), target: Some(uid.as_str()), detail, ..Entry::default() };
+    let stand = stmt!(sql::STAND, uid.as_str(), status, until, told);
+    let note = stmt!(sql::NOTE_STANDING, uid.as_str(), call.now());
+    let results = sql.batch(vec![stand, note, call.audit(entry)]).await?;
+    let row = results.into_iter().next().and_then(|rows| rows.into_iter().next()).map(Row::decode::<StandingRow>).transpose()?;
+    tell(call, &row.ok_or_else(|| Failure::internal("a person who was just there is not"))?).await?;
+    Reply::json(&json!({"user_id": uid, "status": status, "suspended_until": until.map(Millis::rfc3339)}))
+}
+
+/// Tells the subjects of a person how they stand, the platform's first and then that of each app that holds sessions, and removes the
+/// note about it, if nothing was said since. A session that begins meanwhile in an app that is not among them is stored first and asks
+/// the platform's subject after, which knows by then.
+pub async fn tell<P: Platform>(call: &Call<P>, row: &StandingRow) -> Result<(), Failure> {
+    let stand = async |app: &str| subject::stand(&call.platform, &SubjectId::user(&row.uid, app), row.standing()).await;
+    stand(PLATFORM).await?;
+    let apps: Vec<App> = call.ask(&INTERNAL_APPS, &json!({ "uid": row.uid })).await??;
+    for app in apps {
+        stand(&app.app_id).await?;
+    }
+    call.platform.sql().query(stmt!(sql::TOLD_STANDING, row.uid.as_str(), row.standing)).await?;
+    Ok(())
+}
