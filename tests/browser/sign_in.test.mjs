@@ -141,6 +141,47 @@ test('an answer of a provider counts in the browser that asked, and once', () =>
   await page.getByRole('heading', { name: 'That did not work' }).waitFor();
 }));
 
+test('a person links another way to sign in, and is the same by both', () => inBrowser({}, async (page) => {
+  await page.goto(`${up.base_url}/account`);
+  await page.getByRole('link', { name: 'Sign in with Second' }).click();
+  await signInThere(page, 'ivan');
+  await page.getByRole('heading', { name: 'Your account' }).waitFor();
+  assert.deepEqual(await faults(page), []);
+  await page.getByRole('button', { name: 'Link Plain' }).click();
+  // The same browser is known at the provider, and another person is to sign in there.
+  await page.context().clearCookies({ domain: 'localhost' });
+  await page.reload();
+  await signInThere(page, 'ivan-too');
+  await page.getByRole('heading', { name: 'Is this yours?' }).waitFor();
+  assert.match(await main(page), /ivan-too \(Plain\).*ivan.*\(Second\)/s);
+  assert.deepEqual(await faults(page), []);
+  await picture(page, 'link');
+  await page.getByRole('button', { name: 'Link it' }).click();
+  await page.getByRole('heading', { name: 'ivan-too (Plain)' }).waitFor();
+  assert.deepEqual(await faults(page), []);
+  await picture(page, 'account-linked');
+  // Somebody else's stays theirs, though they prove that they are there; Keycloak asks anew.
+  await inBrowser({}, async (other) => {
+    await other.goto(`${up.base_url}/account`);
+    await other.getByRole('link', { name: 'Sign in with Keycloak' }).click();
+    await keycloak(other, 'dave');
+    await other.getByRole('heading', { name: 'Your account' }).waitFor();
+  });
+  await page.getByRole('button', { name: 'Link Keycloak' }).click();
+  await keycloak(page, 'dave');
+  await page.getByRole('button', { name: 'Link it' }).click();
+  await page.getByText('belongs to another account').waitFor();
+  await page.goto(`${up.base_url}/account`);
+  await page.getByRole('button', { name: 'Sign out of this browser' }).click();
+  await page.getByRole('link', { name: 'Sign in with Plain' }).click();
+  await page.getByRole('heading', { name: 'Your account' }).waitFor();
+  const text = await main(page);
+  assert.ok(text.includes('(Second)') && text.includes('ivan-too (Plain)'), text);
+  await page.getByRole('button', { name: /^Unlink .*\(Second\)/ }).click();
+  await page.getByRole('heading', { name: 'Your account' }).waitFor();
+  assert.ok(!(await main(page)).includes('(Second)'));
+}));
+
 test('a native app brings a code of its own', () => inBrowser({}, async (page) => {
   const native = 'http://127.0.0.1:1/native';
   const config = await oauth.discovery(new URL(second.origin), 'second', undefined, oauth.None(), { execute: [oauth.allowInsecureRequests] });

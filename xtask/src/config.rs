@@ -51,6 +51,8 @@ pub const SETTINGS: &[Setting] = &[
     secret("SIGNING_KEYS", &["auth"], Form::Object),
     plain("HOMESERVERS", &["identity"], Form::Array),
     plain("FEDERATION", &["identity"], Form::Text),
+    plain("FEDERATION_ALLOW", &["identity"], Form::Optional),
+    plain("FEDERATION_DENY", &["identity"], Form::Optional),
     secret("ADMIN_TOKEN", &["identity"], Form::Text),
     secret("PROVIDERS", &["identity"], Form::Optional),
     secret("STORAGE_KEYS", &["storage"], Form::Object),

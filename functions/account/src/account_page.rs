@@ -2,7 +2,7 @@
 
 use crate::browser::{self, Browser, Form};
 use crate::client;
-use crate::pages::{self, AccountPage, AppEntry, BrowserEntry};
+use crate::pages::{self, AccountPage, AppEntry, BrowserEntry, IdentityEntry};
 use crate::sign_in;
 use crate::sql::{self, BrowserRow, ConsentRow};
 use crate::take_back::{self, Taken};
@@ -14,7 +14,7 @@ use tmcp_http::cookie::Cookie;
 use tmcp_http::page::is_ours;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Platform, Sql, stmt};
-use tmcp_protocol::routes::{ACCOUNT, INTERNAL_APPS};
+use tmcp_protocol::routes::{ACCOUNT, INTERNAL_APPS, INTERNAL_IDENTITIES};
 use tmcp_protocol::{AppId, Millis, Scope};
 
 async fn apps<P: Platform>(call: &Call<P>, browser: &Browser) -> Result<Vec<AppEntry>, Failure> {
@@ -50,6 +50,25 @@ struct SessionsRow {
     since: Millis,
 }
 
+/// An identity, as identity's own room knows it.
+#[derive(Deserialize)]
+struct Known {
+    id: String,
+    name: String,
+    since: Millis,
+    used: Millis,
+    primary: bool,
+}
+
+async fn identities<P: Platform>(call: &Call<P>, browser: &Browser) -> Result<Vec<IdentityEntry>, Failure> {
+    let known: Vec<Known> = call.ask(&INTERNAL_IDENTITIES, &json!({ "uid": browser.uid })).await??;
+    let entry = |one: Known| {
+        let (since, used) = (pages::day(one.since), pages::day(one.used));
+        IdentityEntry { id: one.id, name: one.name, since, used, primary: one.primary }
+    };
+    Ok(known.into_iter().map(entry).collect())
+}
+
 /// GET /account
 pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let Some(browser) = browser::current(&call).await? else { return sign_in::page(&call, None).await };
@@ -67,6 +86,10 @@ pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     pages::account(&AccountPage {
         person: browser.names.shown(),
         apps: apps(&call, &browser).await?,
+        identities: identities(&call, &browser).await?,
+        ways: sign_in::ways(&call, ACCOUNT.path).await,
+        fresh: browser.is_fresh(now),
+        link_token: browser.token(Form::Link),
         browsers: browsers.collect(),
         revoke_token: browser.token(Form::Revoke),
         end_token: browser.token(Form::End),

@@ -26,6 +26,8 @@ pub struct Browser {
     pub uid: Uid,
     /// Their names in tokens.
     pub names: Names,
+    /// When they last proved who they are.
+    proven_at: Millis,
     /// The platform session that it came from.
     pub held: Held,
     secret: String,
@@ -44,6 +46,8 @@ pub enum Form {
     Device,
     /// Going on as the person of a hand-over.
     GoOn,
+    /// Linking an identity, and taking one away.
+    Link,
 }
 
 impl Form {
@@ -54,6 +58,7 @@ impl Form {
             Form::End => "end",
             Form::Device => "device",
             Form::GoOn => "go_on",
+            Form::Link => "link",
         }
     }
 }
@@ -63,7 +68,15 @@ pub fn token(form: Form, secret: &str) -> String {
     sha256_hex(format!("tmcp-form\n{}\n{secret}", form.as_str()))
 }
 
+/// A sign-in counts as one of a moment ago for so long.
+const FRESH_MS: i64 = 10 * 60 * 1000;
+
 impl Browser {
+    /// Whether the person proved a moment ago who they are.
+    pub fn is_fresh(&self, now: Millis) -> bool {
+        self.proven_at > now.plus(-FRESH_MS)
+    }
+
     /// What a form of this session carries.
     pub fn token(&self, form: Form) -> String {
         token(form, &self.secret)
@@ -107,7 +120,8 @@ pub async fn current<P: Platform>(call: &Call<P>) -> Result<Option<Browser>, Fai
         call.platform.sql().query(stmt!(sql::END_BROWSER, row.uid.as_str(), row.id)).await?;
         return Ok(None);
     }
-    Ok(Some(Browser { id: row.id, uid: row.uid, names: Names::parse(&row.subject)?, held, secret }))
+    let names = Names::parse(&row.subject)?;
+    Ok(Some(Browser { id: row.id, uid: row.uid, names, proven_at: row.proven_at, held, secret }))
 }
 
 /// Who sent a form of ours; refuses one that another page made up.

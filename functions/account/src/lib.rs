@@ -14,6 +14,7 @@ mod consent;
 mod device;
 mod end_browsers;
 mod hand_over;
+mod link;
 mod maintain;
 mod pages;
 mod questions;
@@ -46,6 +47,10 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::ACCOUNT, account_page::show)
         .at(&routes::ACCOUNT_REVOKE, account_page::revoke)
         .at(&routes::ACCOUNT_END, account_page::end)
+        .at(&routes::LINK, link::begin)
+        .at(&routes::LINK_SHOW, link::show)
+        .at(&routes::LINK_CONFIRM, link::confirm)
+        .at(&routes::UNLINK, link::unlink)
         .at(&routes::STYLE, pages::style)
         .at(&routes::INTERNAL_CONSENTS, questions::handle)
         .at(&routes::INTERNAL_BEGIN_BROWSER, begin_browser::handle)

@@ -44,6 +44,8 @@ pub fn no_matrix(browser: &Browser, client: &Client, back: &str, again: &str) ->
 
 /// A provider that people can sign in with.
 pub struct Way {
+    /// Its id.
+    pub id: String,
     /// What it is called.
     pub name: String,
     /// Where it begins.
@@ -190,6 +192,34 @@ pub fn done(approved: bool) -> Result<Reply, Failure> {
     rendered(&DonePage { approved })
 }
 
+#[derive(Template)]
+#[template(path = "link.html")]
+struct LinkPage<'a> {
+    person: &'a str,
+    name: &'a str,
+    handle: &'a str,
+    token: String,
+}
+
+/// Whether an identity is the person's.
+pub fn link(browser: &Browser, name: &str, handle: &str) -> Result<Reply, Failure> {
+    rendered(&LinkPage { person: browser.names.shown(), name, handle, token: browser.token(Form::Link) })
+}
+
+/// An identity that a person signs in with.
+pub struct IdentityEntry {
+    /// What names it in a form.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// Since when.
+    pub since: String,
+    /// When it was last signed in with.
+    pub used: String,
+    /// Whether apps know them by it.
+    pub primary: bool,
+}
+
 /// An app that a person agreed to.
 pub struct AppEntry {
     /// Its id.
@@ -226,6 +256,14 @@ pub struct AccountPage<'a> {
     pub person: &'a str,
     /// Their apps.
     pub apps: Vec<AppEntry>,
+    /// Where they come from.
+    pub identities: Vec<IdentityEntry>,
+    /// What they can link, or sign in with anew.
+    pub ways: Vec<Way>,
+    /// Whether they signed in a moment ago.
+    pub fresh: bool,
+    /// The token of the forms that link.
+    pub link_token: String,
     /// Their browsers.
     pub browsers: Vec<BrowserEntry>,
     /// The token of the forms that take back.

@@ -29,17 +29,25 @@ async fn offered<P: Platform>(call: &Call<P>) -> Result<Vec<Offered>, Failure> {
     Ok(offered)
 }
 
+/// Whom a person can sign in with, to come back to a page of ours. A page is of use without them: a chat app hands people over.
+pub async fn ways<P: Platform>(call: &Call<P>, back: &str) -> Vec<Way> {
+    let on = url::form_urlencoded::Serializer::new(String::new()).append_pair("continue", back).finish();
+    let way = |one: Offered| {
+        let address = format!("{}{}?{on}", SIGN_IN.prefix(), one.id);
+        Way { id: one.id, address, name: one.name }
+    };
+    match offered(call).await {
+        Ok(offered) => offered.into_iter().map(way).collect(),
+        Err(failure) => {
+            call.note(format!("providers: {}", failure.cause().unwrap_or_default()));
+            Vec::new()
+        }
+    }
+}
+
 /// The page, for an app or for ourselves.
 pub async fn page<P: Platform>(call: &Call<P>, client: Option<&Client>) -> Result<Reply, Failure> {
     let here = if call.query.is_empty() { call.path.clone() } else { format!("{}?{}", call.path, call.query) };
     let here = if is_ours(&here) { here.as_str() } else { ACCOUNT.path };
-    let on = url::form_urlencoded::Serializer::new(String::new()).append_pair("continue", here).finish();
-    let way = |one: Offered| Way { address: format!("{}{}?{on}", SIGN_IN.prefix(), one.id), name: one.name };
-    // The page is of use without them: a chat app hands people over.
-    let offered = offered(call).await.unwrap_or_else(|failure| {
-        call.note(format!("providers: {}", failure.cause().unwrap_or_default()));
-        Vec::new()
-    });
-    let ways: Vec<Way> = offered.into_iter().map(way).collect();
-    pages::sign_in(client, &ways)
+    pages::sign_in(client, &ways(call, here).await)
 }

@@ -42,8 +42,8 @@ pub const FORGET_QUESTIONS: &str = "DELETE FROM consent_sessions WHERE hash IN \
     (SELECT hash FROM consent_sessions WHERE expires_at <= ?1 LIMIT 500)";
 
 /// A handle for a browser.
-pub const HAND_OVER: &str = "INSERT INTO hand_overs (hash, uid, subject, platform_session, generation, expires_at) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+pub const HAND_OVER: &str = "INSERT INTO hand_overs (hash, uid, subject, platform_session, generation, expires_at, proven_at) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 /// One that is open.
 pub const FIND_HAND_OVER: &str = "SELECT uid, subject, platform_session, generation FROM hand_overs \
     WHERE hash = ?1 AND browser IS NULL AND expires_at > ?2";
@@ -52,11 +52,11 @@ pub const USE_HAND_OVER: &str = "UPDATE hand_overs SET browser = ?3 WHERE hash =
     RETURNING uid, subject, platform_session, generation";
 /// Begins the browser session that a handle was used up for.
 pub const BEGIN_BROWSER: &str = "INSERT INTO browser_sessions (hash, id, uid, subject, platform_session, generation, agent, \
-    address, created_at, used_at, ends_at) SELECT ?3, ?4, uid, subject, platform_session, generation, ?5, ?6, ?2, ?2, ?7 \
-    FROM hand_overs WHERE hash = ?1 AND browser = ?3 RETURNING id";
+    address, created_at, used_at, ends_at, proven_at) SELECT ?3, ?4, uid, subject, platform_session, generation, ?5, ?6, ?2, ?2, \
+    ?7, proven_at FROM hand_overs WHERE hash = ?1 AND browser = ?3 RETURNING id";
 /// Begins one that a sign-in here leads to.
 pub const PUT_BROWSER: &str = "INSERT INTO browser_sessions (hash, id, uid, subject, platform_session, generation, agent, \
-    address, created_at, used_at, ends_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)";
+    address, created_at, used_at, ends_at, proven_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?9)";
 /// Ends the session that the browser had before, if the new one began.
 pub const REPLACE_BROWSER: &str = "DELETE FROM browser_sessions WHERE hash = ?1 \
     AND EXISTS (SELECT 1 FROM browser_sessions b WHERE b.id = ?2)";
@@ -66,7 +66,11 @@ pub const FORGET_HAND_OVERS: &str = "DELETE FROM hand_overs WHERE hash IN \
 
 /// A browser session that has not ended and was used since `?3`: it is used now.
 pub const USE_BROWSER: &str = "UPDATE browser_sessions SET used_at = ?2 WHERE hash = ?1 AND ends_at > ?2 AND used_at > ?3 \
-    RETURNING id, uid, subject, platform_session, generation";
+    RETURNING id, uid, subject, platform_session, generation, proven_at";
+/// What a person's tokens say has changed: they have a Matrix id now.
+pub const RENAME_BROWSERS: &str = "UPDATE browser_sessions SET subject = ?2 WHERE uid = ?1";
+/// Ends all but one of a person's.
+pub const END_OTHER_BROWSERS: &str = "DELETE FROM browser_sessions WHERE uid = ?1 AND id <> ?2";
 /// A person's browser sessions.
 pub const BROWSERS: &str = "SELECT id, agent, address, created_at, used_at FROM browser_sessions \
     WHERE uid = ?1 AND ends_at > ?2 AND used_at > ?3 ORDER BY used_at DESC LIMIT 100";
@@ -129,6 +133,9 @@ pub struct HolderRow {
     pub platform_session: String,
     /// Its generation.
     pub generation: i64,
+    /// When the person proved who they are; told of a browser session alone.
+    #[serde(default)]
+    pub proven_at: Millis,
 }
 
 /// A browser session as a row, for its owner's list.

@@ -18,6 +18,7 @@
 
 use crate::{providers, transaction, upstream};
 use http::header;
+use tmcp_http::cookie::{self, Cookie};
 use tmcp_http::page::is_ours;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
@@ -35,7 +36,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     if !matches!(site, None | Some("same-origin" | "none")) {
         return Ok(Reply::see_other(&go_on));
     }
-    let begun = transaction::begin(&call, &provider.id, &go_on).await?;
+    let begun = transaction::begin(&call, &provider.id, &go_on, cookie::sent(&call, Cookie::SignIn), None).await?;
     let url = upstream::address(&call, &provider, &begun.state, &begun.proofs).await?;
     Ok(Reply::see_other(url.as_str()).header(header::SET_COOKIE, &begun.cookie))
 }

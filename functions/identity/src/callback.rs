@@ -2,7 +2,7 @@
 //!
 //! | answer | when |
 //! |---|---|
-//! | 303 | signed in, or the person did not want to: to where they were going |
+//! | 303 | signed in; proven for somebody who links it, to the page that asks them; or the person did not want to: to where they were going |
 //! | 400 | the sign-in is over, or began in another browser; a parameter that is given twice |
 //! | 401 | what the provider said does not prove who they are; an audit row says why |
 //! | 403 | the account is suspended |
@@ -12,7 +12,8 @@
 //! is over in a day.
 
 use crate::refusal::Refusal;
-use crate::{providers, refusal, transaction, upstream, user};
+use crate::transaction::{self, Finished};
+use crate::{linking, providers, refusal, upstream, user};
 use http::header;
 use serde::Deserialize;
 use serde_json::json;
@@ -21,7 +22,7 @@ use tmcp_http::cookie::{self, Cookie};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
 use tmcp_protocol::ErrorCode;
-use tmcp_protocol::routes::{INTERNAL_BEGIN_BROWSER, SIGN_IN_CALLBACK};
+use tmcp_protocol::routes::{INTERNAL_BEGIN_BROWSER, LINK_SHOW, SIGN_IN_CALLBACK};
 use tmcp_protocol::token::AuthLevel;
 
 #[derive(Deserialize)]
@@ -34,7 +35,7 @@ struct Begun {
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let provider = providers::find(&call, &call.rest_of_path(SIGN_IN_CALLBACK.prefix())?)?;
     let answer = Form::parse(call.query.as_bytes())?;
-    let (go_on, proofs) = transaction::finish(&call, &provider.id, answer.require("state")?).await?;
+    let Finished { go_on, bound, proofs } = transaction::finish(&call, &provider.id, answer.require("state")?).await?;
     // Whoever changed their mind is where they were before.
     if let Some("access_denied") = answer.get("error") {
         return Ok(Reply::see_other(&go_on));
@@ -46,9 +47,14 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         Some(_) => Err(Refusal::Provider("the provider says that it did not work")),
     };
     let refused = |refusal| refusal::audit(&call, provider.word, &provider.id, refusal, Some(address.clone()));
-    let user = match outcome {
-        Ok(proven) => user::known(&call, &proven, Some(&address)).await?,
-        Err(refusal) => {
+    let user = match (outcome, bound) {
+        (Ok(proven), None) => user::known(&call, &proven, Some(&address)).await?,
+        // The person is asked whether it is theirs, in the session that it began in.
+        (Ok(proven), Some(bound)) => {
+            let handle = linking::keep(&call, &bound, &proven).await?;
+            return Ok(Reply::see_other(&format!("{}?handle={handle}", LINK_SHOW.path)));
+        }
+        (Err(refusal), _) => {
             refused(&refusal).await?;
             let message = "what the provider answered does not prove who you are: go back, and sign in once more";
             return Err(Failure::new(ErrorCode::InvalidToken, message).because(refusal.to_string()));

@@ -31,6 +31,29 @@ pub struct Configured {
 pub struct Homeservers {
     configured: Vec<Configured>,
     open: bool,
+    allowed: Vec<Pattern>,
+    denied: Vec<Pattern>,
+}
+
+/// Which server names are meant: one, or `*.example.org`, all below it.
+#[derive(Debug, Clone)]
+struct Pattern(String);
+
+impl Pattern {
+    fn parse(text: &str) -> Option<Self> {
+        let name = text.to_ascii_lowercase();
+        ServerName::parse(name.strip_prefix("*.").unwrap_or(&name)).ok()?;
+        Some(Self(name))
+    }
+
+    /// Ports do not tell servers apart here: whoever has one has the others.
+    fn means(&self, server_name: &str) -> bool {
+        let host = server_name.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        match self.0.strip_prefix('*') {
+            Some(below) => host.ends_with(below) && host.len() > below.len(),
+            None => host == self.0,
+        }
+    }
 }
 
 /// A homeserver to ask.
@@ -59,7 +82,15 @@ fn read(config: &impl Config) -> Result<Homeservers, InvalidSetting> {
         Some("open") => true,
         Some(_) => return Err(wrong("FEDERATION", "must be `closed` or `open`")),
     };
-    Ok(Homeservers { configured, open })
+    let patterns = |name: &'static str| {
+        let Some(json) = config.get(name) else { return Ok(Vec::new()) };
+        let names: Vec<String> =
+            serde_json::from_slice(json.expose().as_bytes()).map_err(|error| wrong(name, &error.to_string()))?;
+        let pattern =
+            |text: &String| Pattern::parse(text).ok_or_else(|| wrong(name, &format!("`{text}` is no server name and no *.name")));
+        names.iter().map(pattern).collect::<Result<Vec<_>, _>>()
+    };
+    Ok(Homeservers { configured, open, allowed: patterns("FEDERATION_ALLOW")?, denied: patterns("FEDERATION_DENY")? })
 }
 
 fn base(url: &Url) -> String {
@@ -70,6 +101,14 @@ impl Homeservers {
     /// The configured ones.
     pub fn of(platform: &impl Platform) -> Result<Arc<Self>, InvalidSetting> {
         remembered(platform, "homeservers", |platform| read(platform.config()))
+    }
+
+    /// Whether a server's people may come at all. Who is denied stays out, though they are configured; who is not configured comes where
+    /// federation is open, and is among the allowed, if there are any.
+    fn admits(&self, name: &str) -> bool {
+        let is_configured = self.configured.iter().any(|server| server.server_name.as_str() == name);
+        let is_allowed = self.open && (self.allowed.is_empty() || self.allowed.iter().any(|one| one.means(name)));
+        (is_configured || is_allowed) && !self.denied.iter().any(|one| one.means(name))
     }
 
     /// Those that are configured.
@@ -96,14 +135,16 @@ pub async fn find<P: Platform>(call: &Call<P>, name: Option<&str>) -> Result<Opt
     let homeservers = Homeservers::of(&call.platform)?;
     let Some(name) = name else {
         return Ok(match homeservers.configured.as_slice() {
-            [only] => Some(only.into()),
+            [only] if homeservers.admits(only.server_name.as_str()) => Some(only.into()),
             _ => None,
         });
     };
+    if !homeservers.admits(name) {
+        return Ok(None);
+    }
     match homeservers.configured.iter().find(|server| server.server_name.as_str() == name) {
         Some(found) => Ok(Some(found.into())),
-        None if homeservers.open => discover(call, name).await,
-        None => Ok(None),
+        None => discover(call, name).await,
     }
 }
 
@@ -167,5 +208,57 @@ async fn well_known<P: Platform, T: for<'de> Deserialize<'de>>(
         Ok(response) if response.status >= 500 => Err(Failure::unavailable(format!("well-known answered {}", response.status))),
         Ok(_) | Err(HttpError::Refused(_)) => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tmcp_testkit::TestPlatform;
+
+    fn admits(settings: &[(&str, &str)], name: &str) -> Result<bool, String> {
+        let platform = TestPlatform::new();
+        platform.set("HOMESERVERS", r#"[{"server_name":"own.example","client_url":"https://m.own.example"}]"#);
+        for (name, value) in settings {
+            platform.set(name, value);
+        }
+        read(platform.config()).map(|found| found.admits(name)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn whose_people_may_come() {
+        let open = ("FEDERATION", "open");
+        let (allow, deny) = (
+            ("FEDERATION_ALLOW", r#"["*.friends.example","pal.example"]"#),
+            ("FEDERATION_DENY", r#"["*.bad.example","own.example"]"#),
+        );
+        let cases: [(&[_], &str, bool); 15] = [
+            (&[], "own.example", true),
+            (&[], "else.example", false),
+            (&[open], "else.example", true),
+            (&[open, allow], "else.example", false),
+            (&[open, allow], "a.friends.example", true),
+            (&[open, allow], "A.Friends.Example:8448", true),
+            (&[open, allow], "friends.example", false),
+            (&[open, allow], "evilfriends.example", false),
+            (&[open, allow], "pal.example:1", true),
+            (&[open, allow], "own.example", true),
+            (&[allow], "pal.example", false),
+            (&[open, deny], "x.bad.example", false),
+            (&[open, deny], "bad.example", true),
+            (&[open, deny], "own.example", false),
+            (&[deny], "own.example", false),
+        ];
+        for (settings, name, expected) in cases {
+            assert_eq!(admits(settings, name), Ok(expected), "{settings:?} {name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_told() {
+        for value in ["x", "{}", "[1]", r#"["a b"]"#, r#"["*"]"#, r#"["*."]"#, r#"["a.*"]"#] {
+            let error = admits(&[("FEDERATION_DENY", value)], "x").expect_err(value);
+            assert!(error.contains("FEDERATION_DENY"), "{error}");
+        }
     }
 }

@@ -7,6 +7,8 @@ mod begin;
 mod callback;
 mod documents;
 mod homeserver;
+mod identities;
+mod linking;
 mod maintain;
 mod matrix;
 mod offered;
@@ -38,6 +40,11 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::LIFT, standing::lift)
         .at(&routes::SIGN_IN, begin::handle)
         .at(&routes::SIGN_IN_CALLBACK, callback::handle)
+        .at(&routes::INTERNAL_LINK_BEGIN, linking::begin)
+        .at(&routes::INTERNAL_LINK_SHOW, linking::show)
+        .at(&routes::INTERNAL_LINK_CONFIRM, linking::confirm)
+        .at(&routes::INTERNAL_IDENTITIES, identities::list)
+        .at(&routes::INTERNAL_UNLINK, identities::unlink)
         .at(&routes::INTERNAL_PROVIDERS, offered::handle)
         .at(&routes::INTERNAL_VERIFY, verify::handle)
         .at(&routes::INTERNAL_STATUS_IDENTITY, status::handle)

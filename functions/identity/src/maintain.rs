@@ -24,6 +24,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
             break;
         }
     }
+    call.platform.sql().query(stmt!(sql::FORGET_LINKS, now)).await?;
     call.platform.sql().query(stmt!(sql::FORGET_DOCUMENTS, now.plus(-DOCUMENT_MS))).await?;
     let untold: Vec<StandingRow> = call.platform.sql().rows(stmt!(sql::UNTOLD_STANDINGS, now.plus(-UNTOLD_MS))).await?;
     for row in &untold {

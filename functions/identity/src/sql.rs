@@ -1,6 +1,7 @@
 //! Every statement of the group, with its row types.
 
 use serde::Deserialize;
+use tmcp_http::audit_where;
 use tmcp_http::subject::{Standing, Suspension};
 use tmcp_protocol::{MatrixUserId, Millis, Uid};
 
@@ -15,13 +16,44 @@ pub const FIND: &str = "SELECT u.uid, u.wallet_id, u.suspended_until, u.suspensi
     JOIN users u ON u.uid = i.uid LEFT JOIN profiles p ON p.uid = u.uid WHERE i.provider = +?1 AND i.external_id = +?2";
 
 /// Begins a sign-in at a provider.
-pub const BEGIN_SIGN_IN: &str = "INSERT INTO sign_ins (state, browser, provider, go_on, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+pub const BEGIN_SIGN_IN: &str = "INSERT INTO sign_ins (state, browser, provider, go_on, expires_at, uid, session) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 /// Ends one, once: of this state, browser and provider, and not over.
 pub const END_SIGN_IN: &str = "DELETE FROM sign_ins WHERE state = ?1 AND browser = ?2 AND provider = ?3 AND expires_at > ?4 \
-    RETURNING go_on";
+    RETURNING go_on, uid, session, expires_at";
 /// Those that nobody came back from.
 pub const FORGET_SIGN_INS: &str = "DELETE FROM sign_ins WHERE state IN (SELECT state FROM sign_ins WHERE expires_at <= ?1 LIMIT 500) \
     RETURNING state";
+
+/// Keeps an identity that was proven.
+pub const KEEP_LINK: &str = "INSERT INTO links (hash, uid, session, provider, external_id, kind, username, expires_at) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+/// One that waits for this person in this session.
+pub const FIND_LINK: &str = "SELECT provider, external_id, kind, username FROM links \
+    WHERE hash = ?1 AND uid = ?2 AND session = ?3 AND expires_at > ?4";
+/// Makes it the person's, unless it is somebody's.
+pub const LINK: &str = "INSERT INTO identities (provider, external_id, uid, kind, username, created_at, last_used_at) \
+    SELECT provider, external_id, uid, kind, username, ?4, ?4 FROM links \
+    WHERE hash = ?1 AND uid = ?2 AND session = ?3 AND expires_at > ?4 ON CONFLICT (provider, external_id) DO NOTHING";
+/// Tells of one that is theirs now.
+pub const AUDIT_LINK: &str = audit_where!(
+    "EXISTS (SELECT 1 FROM links l JOIN identities i ON i.provider = l.provider \
+    AND i.external_id = l.external_id WHERE l.hash = +?10 AND i.uid = +?11)"
+);
+/// It waits no more.
+pub const END_LINK: &str = "DELETE FROM links WHERE hash = ?1 AND uid = ?2 AND session = ?3 AND expires_at > ?4 RETURNING hash";
+/// Those that nobody decided.
+pub const FORGET_LINKS: &str = "DELETE FROM links WHERE hash IN (SELECT hash FROM links WHERE expires_at <= ?1 LIMIT 500)";
+/// The identities of a person, the oldest first.
+pub const IDENTITIES: &str = "SELECT provider, external_id, kind, username, created_at, last_used_at FROM identities \
+    WHERE uid = ?1 ORDER BY created_at, external_id";
+/// Takes one away, but neither the last one nor the Matrix id that apps know the person by, which is the oldest.
+pub const UNLINK: &str = "DELETE FROM identities WHERE provider = ?1 AND external_id = ?2 AND uid = ?3 \
+    AND (SELECT COUNT(*) FROM identities i WHERE i.uid = +?3) > 1 \
+    AND (kind <> 'matrix' OR external_id <> (SELECT m.external_id FROM identities m WHERE m.uid = +?3 AND m.kind = 'matrix' \
+    ORDER BY m.created_at, m.external_id LIMIT 1)) RETURNING uid";
+/// Tells of one that is gone.
+pub const AUDIT_UNLINK: &str = audit_where!("NOT EXISTS (SELECT 1 FROM identities WHERE provider = ?10 AND external_id = ?11)");
 
 /// A provider's document that is fresh.
 pub const DOCUMENT: &str = "SELECT body, fetched_at FROM provider_documents WHERE url = ?1 AND fetched_at > ?2";
@@ -79,6 +111,36 @@ pub struct ProfileRow {
     pub avatar_url: Option<String>,
     /// When we learnt it.
     pub updated_at: Millis,
+}
+
+/// An identity that waits to be linked, as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct LinkRow {
+    /// What the external id is unique within.
+    pub provider: String,
+    /// The person there.
+    pub external_id: String,
+    /// The provider's kind.
+    pub kind: String,
+    /// What they are called there.
+    pub username: String,
+}
+
+/// An identity as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct IdentityRow {
+    /// What the external id is unique within.
+    pub provider: String,
+    /// The person there.
+    pub external_id: String,
+    /// The provider's kind.
+    pub kind: String,
+    /// What they are called there.
+    pub username: String,
+    /// Since when.
+    pub created_at: Millis,
+    /// When it was last signed in with.
+    pub last_used_at: Millis,
 }
 
 /// How a person stands, as a row.

@@ -1,5 +1,6 @@
 //! The group through the whole pipeline, on host adapters, with a homeserver that answers from a table.
 
+mod linking;
 mod providers;
 mod suspension;
 

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use tmcp_http::cookie::{self, Cookie};
 use tmcp_http::{Call, Failure, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_protocol::Millis;
 
 /// So long may a person take at the provider.
 pub const LIFE_S: i64 = 600;
@@ -22,6 +23,26 @@ pub struct Proofs {
     pub nonce: String,
     /// PKCE's verifier (RFC 7636): 43 characters.
     pub verifier: String,
+    /// Since when the person must have signed in there; whenever, where it is none.
+    pub since: Option<Millis>,
+}
+
+/// Whom a sign-in links an identity to, and the browser session that it began in.
+pub struct Bound {
+    /// The person.
+    pub uid: String,
+    /// The session's id.
+    pub session: String,
+}
+
+/// One that came back.
+pub struct Finished {
+    /// Where the browser goes on to.
+    pub go_on: String,
+    /// Whom it links an identity to; nobody, where it signs in.
+    pub bound: Option<Bound>,
+    /// What was agreed with the provider.
+    pub proofs: Proofs,
 }
 
 /// One that begins.
@@ -43,36 +64,49 @@ pub fn challenge(verifier: &str) -> String {
     digest(verifier)
 }
 
-fn proofs(browser: &str, state: &str) -> Proofs {
+fn proofs(browser: &str, state: &str, since: Option<Millis>) -> Proofs {
     let of = |purpose: &str| digest(&format!("tmcp-sign-in\n{purpose}\n{browser}\n{state}"));
-    Proofs { nonce: of("nonce"), verifier: of("verifier") }
+    Proofs { nonce: of("nonce"), verifier: of("verifier"), since }
 }
 
-/// Begins one that leads back to `go_on`.
-pub async fn begin<P: Platform>(call: &Call<P>, provider: &str, go_on: &str) -> Result<Begun, Failure> {
+/// Begins one that leads back to `go_on`. `cookie` is what the browser has from one before.
+pub async fn begin<P: Platform>(
+    call: &Call<P>,
+    provider: &str,
+    go_on: &str,
+    cookie: Option<String>,
+    bound: Option<Bound>,
+) -> Result<Begun, Failure> {
     // Two tabs may sign in at once: a browser keeps its cookie.
-    let browser = cookie::sent(call, Cookie::SignIn).filter(|secret| secret.len() == 43).unwrap_or_else(|| call.secret());
-    let state = call.secret();
-    let end = call.now().plus(LIFE_S * 1000);
-    let put = stmt!(sql::BEGIN_SIGN_IN, sha256_hex(&state), sha256_hex(&browser), provider, go_on, end);
+    let browser = cookie.filter(|secret| secret.len() == 43).unwrap_or_else(|| call.secret());
+    let (state, now) = (call.secret(), call.now());
+    let since = bound.is_some().then_some(now);
+    let (uid, session) = bound.map(|bound| (bound.uid, bound.session)).unzip();
+    let (hash, end) = (sha256_hex(&state), now.plus(LIFE_S * 1000));
+    let put = stmt!(sql::BEGIN_SIGN_IN, hash, sha256_hex(&browser), provider, go_on, end, uid, session);
     call.platform.sql().query(put).await?;
     let cookie = Cookie::SignIn.set(&call.settings.issuer, &browser, LIFE_S);
-    Ok(Begun { proofs: proofs(&browser, &state), state, cookie })
+    Ok(Begun { proofs: proofs(&browser, &state, since), state, cookie })
 }
 
 #[derive(Deserialize)]
-struct GoOn {
+struct SignInRow {
     go_on: String,
+    uid: Option<String>,
+    session: Option<String>,
+    expires_at: Millis,
 }
 
-/// Finishes the one of `state`, once: where the browser goes on to, and what was agreed with the provider.
-pub async fn finish<P: Platform>(call: &Call<P>, provider: &str, state: &str) -> Result<(String, Proofs), Failure> {
+/// Finishes the one of `state`, once.
+pub async fn finish<P: Platform>(call: &Call<P>, provider: &str, state: &str) -> Result<Finished, Failure> {
     let browser = cookie::sent(call, Cookie::SignIn).unwrap_or_default();
     let end = stmt!(sql::END_SIGN_IN, sha256_hex(state), sha256_hex(&browser), provider, call.now());
-    let row: Option<GoOn> = call.platform.sql().first(end).await?;
+    let row: Option<SignInRow> = call.platform.sql().first(end).await?;
     let over = "this sign-in is over, or began in another browser: go back to where you came from, and sign in once more";
-    let row = row.ok_or_else(|| Failure::invalid(over))?;
-    Ok((row.go_on, proofs(&browser, state)))
+    let SignInRow { go_on, uid, session, expires_at } = row.ok_or_else(|| Failure::invalid(over))?;
+    let bound = uid.zip(session).map(|(uid, session)| Bound { uid, session });
+    let since = bound.is_some().then_some(expires_at.plus(-LIFE_S * 1000));
+    Ok(Finished { go_on, bound, proofs: proofs(&browser, state, since) })
 }
 
 #[cfg(test)]
@@ -81,10 +115,10 @@ mod tests {
 
     #[test]
     fn what_is_proven_is_of_one_browser_one_sign_in_and_one_purpose() {
-        let first = proofs("b", "s");
+        let first = proofs("b", "s", None);
         assert_eq!(first.verifier.len(), 43);
         assert_ne!(first.nonce, first.verifier);
-        assert_ne!(first.nonce, proofs("b", "t").nonce);
-        assert_ne!(first.nonce, proofs("c", "s").nonce);
+        assert_ne!(first.nonce, proofs("b", "t", None).nonce);
+        assert_ne!(first.nonce, proofs("c", "s", None).nonce);
     }
 }

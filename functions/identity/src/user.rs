@@ -17,7 +17,7 @@ use tmcp_protocol::{MatrixUserId, Uid};
 
 /// What pages call somebody without a Matrix id: their name at the provider, and the provider's, since anybody can call themselves
 /// anything there, even by somebody's Matrix id.
-fn label(username: &str, provider: &str) -> String {
+pub fn label(username: &str, provider: &str) -> String {
     // Nothing that is not seen, or turns what is seen around.
     let is_seen = |letter: &char| {
         let hidden = matches!(*letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');

@@ -122,7 +122,7 @@ async fn prove<P: Platform>(call: &Call<P>, request: &VerifyRequest) -> Result<R
 async fn redeem<P: Platform>(call: &Call<P>, brought: &Value) -> Result<Result<Proven, Refusal>, Failure> {
     let text = |name: &str| member(brought, name);
     let provider = providers::find(call, text("provider"))?;
-    let proofs = Proofs { nonce: text("nonce").to_owned(), verifier: text("code_verifier").to_owned() };
+    let proofs = Proofs { nonce: text("nonce").to_owned(), verifier: text("code_verifier").to_owned(), since: None };
     if !(43..=128).contains(&proofs.verifier.len()) || proofs.nonce.len() < 16 {
         return Ok(Err(Refusal::Provider("a verifier or a nonce that anybody could guess")));
     }

@@ -145,7 +145,7 @@ fn refuse<P: Platform>(request: Request, failure: Failure) -> Response {
     let path = request.uri().path();
     let form = match path {
         _ if path.starts_with("/oauth2/") => ErrorForm::OAuth,
-        _ if path.starts_with("/account") => ErrorForm::Page,
+        _ if path.starts_with("/account") || path.starts_with("/sign-in/") => ErrorForm::Page,
         _ => ErrorForm::Tmcp,
     };
     match request.extensions().get::<Around<P>>() {

@@ -9,6 +9,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0005_device", include_str!("../../../migrations/0005_device.sql")),
     ("0006_providers", include_str!("../../../migrations/0006_providers.sql")),
     ("0007_suspension", include_str!("../../../migrations/0007_suspension.sql")),
+    ("0008_linking", include_str!("../../../migrations/0008_linking.sql")),
 ];
 
 /// The statements of a file: comments go, a semicolon at the end of a line ends one.

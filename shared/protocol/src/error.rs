@@ -49,6 +49,8 @@ codes! {
     ServiceUnavailable = "SERVICE_UNAVAILABLE", 503;
     /// The request is not what the endpoint takes.
     InvalidRequest = "INVALID_REQUEST", 400;
+    /// It stands against what is there.
+    Conflict = "CONFLICT", 409;
     /// No route has this path.
     NotFound = "NOT_FOUND", 404;
     /// The path exists, with other methods.

@@ -207,6 +207,10 @@ routes! {
     ACCOUNT: Get "/account", Account, Access::Public, [], Address, Body::None, Page, "A person's apps and browsers";
     ACCOUNT_REVOKE: Post "/account/revoke", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Take back what an app may do, from the page";
     ACCOUNT_END: Post "/account/end", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "End a browser session, this one or another";
+    LINK: Post "/account/link", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Begin to link another identity, at its provider";
+    LINK_SHOW: Get "/account/link", Account, Access::Public, [], Address, Body::None, Page, "Ask whether an identity that was proven is the person's";
+    LINK_CONFIRM: Post "/account/link/confirm", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Link it";
+    UNLINK: Post "/account/unlink", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Take an identity off the account";
     STYLE: Get "/account/style.css", Account, Access::Public, [], Address, Body::None, Page, "The pages' stylesheet";
 
     STORAGE_LIST: Get "/api/v1/storage", Storage, TEP, [StorageRead], Storage, Body::None, Tmcp, "List keys";
@@ -228,6 +232,11 @@ routes! {
     STORAGE_KEYS: Get "/ops/keys", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Count stored values per master key: one without values can go";
 
     INTERNAL_VERIFY: Post "/internal/verify", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Verify Matrix credentials and find or create the user";
+    INTERNAL_LINK_BEGIN: Post "/internal/link/begin", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Begin to link an identity";
+    INTERNAL_LINK_SHOW: Post "/internal/link/show", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "An identity that waits to be linked";
+    INTERNAL_LINK_CONFIRM: Post "/internal/link/confirm", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Link an identity";
+    INTERNAL_IDENTITIES: Post "/internal/identities", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "The identities of a person";
+    INTERNAL_UNLINK: Post "/internal/identities/unlink", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Take an identity off a person";
     INTERNAL_PROVIDERS: Post "/internal/providers", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whom people can sign in with";
     INTERNAL_BEGIN_BROWSER: Post "/internal/browsers", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Begin a browser session";
     INTERNAL_CLIENTS: Post "/internal/clients", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Register or change an OAuth client";

@@ -57,6 +57,9 @@ pub fn missing_parameter(route: &Route) -> &'static str {
         "/oauth2/device/authorization" => "client_id",
         "/account/revoke" => "app",
         "/account/end" => "token",
+        "/account/link" => "provider",
+        "/account/link/confirm" => "handle",
+        "/account/unlink" => "identity",
         other => panic!("say here which parameter {other} misses first"),
     }
 }

@@ -52,7 +52,7 @@ impl World {
         let platform = TestPlatform::new();
         platform.set("LIMITS", r#"{"scale":1000000}"#);
         platform.in_process().connect(Function::Identity, |request| async move {
-            if request.uri().path() == "/internal/providers" {
+            if ["/internal/providers", "/internal/identities"].contains(&request.uri().path()) {
                 return http::Response::new(Bytes::from_static(b"[]"));
             }
             let answer = json!({

@@ -102,6 +102,10 @@ fn check(setting: &Setting, value: Option<&str>) -> Result<()> {
             Ok(())
         }
         "HOMESERVERS" => homeservers(value),
+        "FEDERATION_ALLOW" | "FEDERATION_DENY" => {
+            let names: Result<Vec<String>, _> = serde_json::from_str(value);
+            names.map(|_| ()).map_err(|_| anyhow::anyhow!("{name} must be a list of server names"))
+        }
         _ if setting.form == Form::Optional && is_amount(name) => {
             ensure!(value.parse::<u64>().is_ok(), "{name} must be a whole number, not \"{value}\"");
             Ok(())

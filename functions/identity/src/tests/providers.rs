@@ -27,13 +27,13 @@ pub struct World {
 }
 
 /// What a browser has of a sign-in that is under way.
-struct Begun {
-    cookie: String,
-    url: Url,
+pub struct Begun {
+    pub cookie: String,
+    pub url: Url,
 }
 
 impl Begun {
-    fn parameter(&self, name: &str) -> String {
+    pub fn parameter(&self, name: &str) -> String {
         let found = self.url.query_pairs().find(|(found, _)| found == name);
         found.unwrap_or_else(|| panic!("no {name} in {}", self.url)).1.into_owned()
     }
@@ -107,7 +107,7 @@ impl World {
         Begun { cookie: self::cookie(&answer), url: Url::parse(answer.headers["location"].to_str().unwrap()).unwrap() }
     }
 
-    async fn back(&self, provider: &str, cookie: &str, query: &str) -> Answer {
+    pub async fn back(&self, provider: &str, cookie: &str, query: &str) -> Answer {
         Self::get(&self.identity, cookie, &format!("/sign-in/callback/{provider}?{query}")).await
     }
 
@@ -129,8 +129,13 @@ impl World {
         self.platform.recorded().answer("POST", TOKEN, 200, &body.to_string());
     }
 
+    /// The OpenID provider says so for a sign-in.
+    pub fn answers_with(&self, begun: &Begun, other: &Json) {
+        self.answers(&signed(&json!({"alg": "RS256", "kid": "test-1"}), &self.claims(begun, other)));
+    }
+
     /// A whole sign-in at the OpenID provider.
-    async fn sign_in(&self, other: &Json) -> Answer {
+    pub async fn sign_in(&self, other: &Json) -> Answer {
         let begun = self.begin("work", "").await;
         self.answers(&signed(&json!({"alg": "RS256", "kid": "test-1"}), &self.claims(&begun, other)));
         self.back("work", &begun.cookie, &format!("code=c&state={}", begun.parameter("state"))).await
@@ -146,7 +151,7 @@ impl World {
         rows.into_iter().map(|row| Json::Object(row.0)).collect()
     }
 
-    async fn page(&self, cookie: &str) -> String {
+    pub async fn page(&self, cookie: &str) -> String {
         Self::get(&self.account, cookie, "/account").await.text
     }
 }

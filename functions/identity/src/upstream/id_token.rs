@@ -93,6 +93,8 @@ pub struct Expected<'a> {
     pub client_id: &'a str,
     /// In which sign-in.
     pub nonce: &'a str,
+    /// Since when the person must have signed in there.
+    pub since: Option<Millis>,
     /// Now.
     pub now: Millis,
 }
@@ -131,6 +133,8 @@ impl Expected<'_> {
             Some("an id token of the future")
         } else if text("nonce") != Some(self.nonce) {
             Some("an id token of another sign-in")
+        } else if self.since.is_some_and(|since| time("auth_time").is_none_or(|at| at < since.seconds() - SKEW_S)) {
+            Some("a sign-in of before")
         } else {
             None
         }
@@ -149,7 +153,8 @@ mod tests {
     }
 
     fn problem(claims: Value) -> Option<String> {
-        let expected = Expected { issuer: "https://id.example", client_id: "tmcp", nonce: "n", now: Millis(NOW * 1000) };
+        let expected =
+            Expected { issuer: "https://id.example", client_id: "tmcp", nonce: "n", since: None, now: Millis(NOW * 1000) };
         expected.check(claims).err().map(|refusal| refusal.to_string())
     }
 
@@ -204,6 +209,18 @@ mod tests {
         {
             assert_eq!(problem(claims.clone()), None, "{claims}");
         }
+    }
+
+    #[test]
+    fn who_has_to_sign_in_anew_did() {
+        let since = Some(Millis(NOW * 1000));
+        let expected = Expected { issuer: "https://id.example", client_id: "tmcp", nonce: "n", since, now: Millis(NOW * 1000) };
+        for (auth_time, good) in [(json!(NOW), true), (json!(NOW - 60), true), (json!(NOW - 61), false), (json!(null), false)] {
+            let mut claims = claims();
+            claims["auth_time"] = auth_time.clone();
+            assert_eq!(expected.check(claims).is_ok(), good, "{auth_time}");
+        }
+        assert!(expected.check(claims()).is_err(), "without auth_time");
     }
 
     fn token(header: &Value) -> String {

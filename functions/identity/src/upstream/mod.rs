@@ -49,6 +49,9 @@ pub async fn address<P: Platform>(call: &Call<P>, provider: &Provider, state: &s
             let metadata = openid::metadata(call, issuer).await?;
             let mut url = authorization(metadata.authorization_endpoint, registration, &back, state, proofs);
             url.query_pairs_mut().append_pair("nonce", &proofs.nonce);
+            if proofs.since.is_some() {
+                url.query_pairs_mut().append_pair("prompt", "login").append_pair("max_age", "0");
+            }
             Ok(url)
         }
         Kind::OAuth(oauth, registration) => {
@@ -86,7 +89,7 @@ pub async fn prove<P: Platform>(
     let redeemed = |registration| Redeemed { code, back, verifier: &proofs.verifier, registration };
     match &provider.kind {
         Kind::Openid(issuer, registration) => {
-            openid::prove(call, provider, issuer, redeemed(registration), answer.get("iss"), &proofs.nonce).await
+            openid::prove(call, provider, issuer, redeemed(registration), answer.get("iss"), proofs).await
         }
         Kind::OAuth(oauth, registration) => oauth::prove(call, provider, oauth, redeemed(registration)).await,
         Kind::Matrix(server_name) => matrix_sso::prove(call, server_name, code).await,

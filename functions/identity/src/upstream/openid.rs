@@ -3,6 +3,7 @@
 use super::{Proven, Redeemed, id_token, redeem, text};
 use crate::documents;
 use crate::refusal::Refusal;
+use crate::transaction::Proofs;
 use serde_json::Value;
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{Platform, Signer, Trust};
@@ -67,7 +68,7 @@ pub async fn prove<P: Platform>(
     issuer: &str,
     code: Redeemed<'_>,
     iss: Option<&str>,
-    nonce: &str,
+    proofs: &Proofs,
 ) -> Result<Result<Proven, Refusal>, Failure> {
     let metadata = metadata(call, issuer).await?;
     // Checked before the code goes anywhere: it may be another provider's.
@@ -83,7 +84,7 @@ pub async fn prove<P: Platform>(
     let Some(token) = answer.get("id_token").and_then(Value::as_str) else {
         return Ok(Err(Refusal::Provider("no id token")));
     };
-    let expected = id_token::Expected { issuer, client_id, nonce, now: call.now() };
+    let expected = id_token::Expected { issuer, client_id, nonce: &proofs.nonce, since: proofs.since, now: call.now() };
     let claims = match verified(call, issuer, &metadata.jwks_uri, token).await?.and_then(|claims| expected.check(claims)) {
         Ok(claims) => claims,
         Err(refusal) => return Ok(Err(refusal)),

@@ -1,0 +1,107 @@
+//! POST /account/link, GET /account/link, POST /account/link/confirm and POST /account/unlink: the pages by which a person adds an
+//! identity to their account, or takes one away. What happens behind them is identity's (`linking.rs` there).
+//!
+//! | answer | when |
+//! |---|---|
+//! | 200, a page | it goes on to the provider; or asks whether the identity is theirs |
+//! | 303 | done: to the account's page |
+//! | 400 | a form of another session |
+//! | 403 | the sign-in is too old for this |
+//! | 404 | no such identity, provider or question |
+//! | 409 | it belongs to another account; the last one; the one that apps know them by |
+
+use crate::browser::{self, Browser, Form};
+use crate::pages;
+use crate::sql;
+use http::header;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tmcp_http::cookie::{self, Cookie};
+use tmcp_http::internal::Refused;
+use tmcp_http::people::Names;
+use tmcp_http::{Call, Failure, Reply};
+use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_protocol::ErrorCode;
+use tmcp_protocol::routes::{ACCOUNT, INTERNAL_LINK_BEGIN, INTERNAL_LINK_CONFIRM, INTERNAL_LINK_SHOW, INTERNAL_UNLINK};
+
+/// A refusal of identity's that the person is told.
+fn told(refused: Refused) -> Failure {
+    match refused.status {
+        404 => Failure::new(ErrorCode::NotFound, refused.message),
+        409 => Failure::new(ErrorCode::Conflict, refused.message),
+        _ => refused.into(),
+    }
+}
+
+/// Who comes from where decides who gets in: only who proved just now who they are may change it.
+fn is_fresh<P: Platform>(call: &Call<P>, browser: &Browser) -> Result<(), Failure> {
+    match browser.is_fresh(call.now()) {
+        true => Ok(()),
+        false => {
+            Err(Failure::new(ErrorCode::InsufficientPermissions, "sign in once more first: this needs a sign-in of a moment ago"))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Begun {
+    url: String,
+    cookie: String,
+}
+
+/// POST /account/link
+pub async fn begin<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let form = call.form()?;
+    let provider = form.require("provider")?;
+    let browser = browser::sender(&call, Form::Link, &form).await?;
+    is_fresh(&call, &browser)?;
+    let cookie = cookie::sent(&call, Cookie::SignIn);
+    let body = json!({"provider": provider, "uid": browser.uid, "session": browser.id, "cookie": cookie});
+    let Begun { url, cookie } = call.ask(&INTERNAL_LINK_BEGIN, &body).await?.map_err(told)?;
+    Ok(pages::go(&url)?.header(header::SET_COOKIE, &cookie))
+}
+
+#[derive(Deserialize)]
+struct Shown {
+    name: String,
+}
+
+/// GET /account/link
+pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let signed_out = || Failure::new(ErrorCode::InvalidToken, "this browser is signed out: sign in, and try once more");
+    let browser = browser::current(&call).await?.ok_or_else(signed_out)?;
+    let handle = call.parameter("handle").unwrap_or_default();
+    let body = json!({"handle": handle, "uid": browser.uid, "session": browser.id});
+    let Shown { name } = call.ask(&INTERNAL_LINK_SHOW, &body).await?.map_err(told)?;
+    pages::link(&browser, &name, &handle)
+}
+
+#[derive(Deserialize)]
+struct Linked {
+    names: Option<Names>,
+}
+
+/// POST /account/link/confirm
+pub async fn confirm<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let form = call.form()?;
+    let handle = form.require("handle")?;
+    let browser = browser::sender(&call, Form::Link, &form).await?;
+    let body = json!({"handle": handle, "uid": browser.uid, "session": browser.id});
+    let Linked { names } = call.ask(&INTERNAL_LINK_CONFIRM, &body).await?.map_err(told)?;
+    // Who had no Matrix id has one now, in every browser of theirs.
+    if let (Some(names), None) = (names, &browser.names.sub) {
+        call.platform.sql().query(stmt!(sql::RENAME_BROWSERS, browser.uid.as_str(), names.text()?)).await?;
+    }
+    Ok(Reply::see_other(ACCOUNT.path))
+}
+
+/// POST /account/unlink: whoever came by that identity is signed out elsewhere, since nobody knows which browsers that were.
+pub async fn unlink<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let form = call.form()?;
+    let id = form.require("identity")?;
+    let browser = browser::sender(&call, Form::Link, &form).await?;
+    is_fresh(&call, &browser)?;
+    let _: Value = call.ask(&INTERNAL_UNLINK, &json!({"uid": browser.uid, "id": id})).await?.map_err(told)?;
+    call.platform.sql().query(stmt!(sql::END_OTHER_BROWSERS, browser.uid.as_str(), browser.id.as_str())).await?;
+    Ok(Reply::see_other(ACCOUNT.path))
+}

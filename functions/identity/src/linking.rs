@@ -1,0 +1,140 @@
+//! Linking a further identity to a person, for account, which shows the pages: POST /internal/link/begin, …/show and …/confirm.
+//!
+//! ```text
+//!  account's page, fresh session ──form──▶ begin: a sign-in bound to person and session ──▶ the provider, which has to ask anew
+//!        ▲                                                                                        │
+//!        └── confirm: "is this yours?" ◀── /account/link ◀── a row in `links`, by one handle ◀── callback: proven
+//! ```
+//!
+//! Nothing is linked by the provider's answer alone: whoever is led through somebody else's sign-in sees whose it is, and is asked. An
+//! identity that is somebody else's stays theirs: 409, never a merge.
+//!
+//! The races: of two people who link one identity the first insert stays; a handle is used once. What if it dies? The identity and the
+//! end of its handle are one batch; before it nothing is linked, and the person begins again.
+
+use crate::providers;
+use crate::sql::{self, LinkRow, UserRow};
+use crate::transaction::{self, Bound};
+use crate::upstream::{self, Proven};
+use crate::user::label;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tmcp_http::audit::Entry;
+use tmcp_http::{Call, Failure, Reply, sha256_hex};
+use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_protocol::ErrorCode;
+use tmcp_protocol::token::AuthLevel;
+
+/// So long may a person think about it.
+const OPEN_MS: i64 = 10 * 60 * 1000;
+/// Identities of one person.
+const MOST: usize = 20;
+
+#[derive(Deserialize)]
+struct LinkBegin {
+    provider: String,
+    uid: String,
+    session: String,
+    /// The browser's cookie of sign-ins, if it has one.
+    cookie: Option<String>,
+}
+
+/// POST /internal/link/begin
+pub async fn begin<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let LinkBegin { provider, uid, session, cookie } = call.message()?;
+    let provider = providers::find(&call, &provider)?;
+    let bound = Bound { uid, session };
+    let begun = transaction::begin(&call, &provider.id, "/account", cookie, Some(bound)).await?;
+    let url = upstream::address(&call, &provider, &begun.state, &begun.proofs).await?;
+    Reply::json(&json!({"url": url.as_str(), "cookie": begun.cookie}))
+}
+
+/// Keeps an identity that was proven for a person to say that it is theirs; gives the handle that leads there.
+pub async fn keep<P: Platform>(call: &Call<P>, bound: &Bound, proven: &Proven) -> Result<String, Failure> {
+    let handle = call.secret();
+    let put = stmt!(
+        sql::KEEP_LINK,
+        sha256_hex(&handle),
+        bound.uid.as_str(),
+        bound.session.as_str(),
+        proven.instance.as_str(),
+        proven.external_id.as_str(),
+        proven.kind,
+        proven.username.as_str(),
+        call.now().plus(OPEN_MS),
+    );
+    call.platform.sql().query(put).await?;
+    Ok(handle)
+}
+
+#[derive(Deserialize)]
+struct LinkHandle {
+    handle: String,
+    uid: String,
+    session: String,
+}
+
+fn over() -> Failure {
+    Failure::new(ErrorCode::NotFound, "this was decided already, or its ten minutes are over: begin again on your account's page")
+}
+
+/// What an identity is called on a page.
+pub fn shown<P: Platform>(
+    call: &Call<P>,
+    kind: &str,
+    instance: &str,
+    external_id: &str,
+    username: &str,
+) -> Result<String, Failure> {
+    if kind == "matrix" {
+        return Ok(external_id.to_owned());
+    }
+    let all = providers::all(&call.platform)?;
+    let provider = all.iter().find(|provider| provider.instance().as_deref() == Some(instance));
+    Ok(label(username, provider.map_or("a provider that is not there any more", |provider| provider.name.as_str())))
+}
+
+/// POST /internal/link/show
+pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let LinkHandle { handle, uid, session } = call.message()?;
+    let find = stmt!(sql::FIND_LINK, sha256_hex(handle), uid, session, call.now());
+    let row: Option<LinkRow> = call.platform.sql().first(find).await?;
+    let row = row.ok_or_else(over)?;
+    Reply::json(&json!({ "name": shown(&call, &row.kind, &row.provider, &row.external_id, &row.username)? }))
+}
+
+/// POST /internal/link/confirm
+pub async fn confirm<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let LinkHandle { handle, uid, session } = call.message()?;
+    call.is_about(Some(&uid), None);
+    let (hash, now, database) = (sha256_hex(handle), call.now(), call.platform.sql());
+    let row: Option<LinkRow> = database.first(stmt!(sql::FIND_LINK, hash.as_str(), uid.as_str(), session.as_str(), now)).await?;
+    let row = row.ok_or_else(over)?;
+    if database.query(stmt!(sql::IDENTITIES, uid.as_str())).await?.len() >= MOST {
+        return Err(Failure::new(ErrorCode::Conflict, "this account has as many identities as it can have"));
+    }
+    let target = format!("{} {}", row.provider, row.external_id);
+    let entry =
+        |outcome| Entry { action: "identity.link", outcome, actor: Some(&uid), target: Some(&target), ..Entry::default() };
+    let batch = vec![
+        stmt!(sql::LINK, hash.as_str(), uid.as_str(), session.as_str(), now),
+        call.audit_where(sql::AUDIT_LINK, entry("ok"), [&hash, &uid]),
+        stmt!(sql::END_LINK, hash.as_str(), uid.as_str(), session.as_str(), now),
+    ];
+    if database.batch(batch).await?.last().is_none_or(Vec::is_empty) {
+        return Err(over());
+    }
+    let user: Option<UserRow> = database.first(stmt!(sql::FIND, row.provider.as_str(), row.external_id.as_str())).await?;
+    match user {
+        Some(user) if user.uid.as_str() == uid => {
+            let names = user.names("", AuthLevel::Full);
+            let names = if names.sub.is_some() { json!(names) } else { Value::Null };
+            Reply::json(&json!({ "names": names }))
+        }
+        _ => {
+            database.query(call.audit(entry("refused"))).await?;
+            Err(Failure::new(ErrorCode::Conflict, "this identity belongs to another account, and stays there")
+                .because(target.clone()))
+        }
+    }
+}

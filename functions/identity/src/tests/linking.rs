@@ -1,0 +1,249 @@
+//! Linking identities and taking them away, through the pipelines of identity, account and auth.
+
+use super::providers::{Begun, World, cookie};
+use serde_json::json;
+use tmcp_testkit::{Answer, dies};
+use url::Url;
+
+/// A hidden field of a page.
+fn field(page: &str, before: &str, name: &str) -> String {
+    let rest = page.split(before).nth(1).unwrap_or_else(|| panic!("no {before} in {page}"));
+    let rest = rest.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap_or_else(|| panic!("no {name} in {page}"));
+    rest.split('"').next().unwrap().to_owned()
+}
+
+impl World {
+    async fn form(&self, cookie: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = http::Request::builder().method("POST").uri(path).header("cookie", cookie);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        self.account.send(request.body(form.into()).unwrap()).await
+    }
+
+    /// Begins to link at a provider from the account's page.
+    async fn link(&self, session: &str, provider: &str) -> Begun {
+        let token = field(&self.page(session).await, "action=\"/account/link\"", "token");
+        let answer = self.form(session, "/account/link", &[("token", &token), ("provider", provider)]).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let to = answer.headers["refresh"].to_str().unwrap().strip_prefix("0; url=").unwrap().to_owned();
+        Begun { cookie: cookie(&answer), url: Url::parse(&to).unwrap() }
+    }
+
+    /// Comes back from the forge; gives the address of the question.
+    async fn proven(&self, begun: &Begun) -> String {
+        let answer = self.back("forge", &begun.cookie, &format!("code=c&state={}", begun.parameter("state"))).await;
+        assert_eq!((answer.status, answer.headers.get("set-cookie")), (303, None), "{answer:?}");
+        answer.headers["location"].to_str().unwrap().to_owned()
+    }
+
+    /// Says that it is theirs.
+    async fn say_yes(&self, session: &str, question: &str) -> Answer {
+        let page = World::get(&self.account, session, question).await;
+        if page.status != 200 {
+            return page;
+        }
+        let (token, handle) =
+            (field(&page.text, "/account/link/confirm", "token"), field(&page.text, "/account/link/confirm", "handle"));
+        self.form(session, "/account/link/confirm", &[("token", &token), ("handle", &handle)]).await
+    }
+
+    async fn unlink(&self, session: &str, name: &str) -> Answer {
+        let page = self.page(session).await;
+        let (token, id) = (field(&page, &format!("<h3>{name}"), "token"), field(&page, &format!("<h3>{name}"), "identity"));
+        self.form(session, "/account/unlink", &[("token", &token), ("identity", &id)]).await
+    }
+
+    /// A session of somebody at the OpenID provider.
+    async fn at_work(&self) -> String {
+        let answer = self.sign_in(&json!({})).await;
+        assert_eq!(answer.status, 303, "{answer:?}");
+        cookie(&answer)
+    }
+}
+
+#[tokio::test]
+async fn a_person_links_an_identity_and_is_the_same_by_both() {
+    let world = World::new().await;
+    let session = world.at_work().await;
+    let begun = world.link(&session, "forge").await;
+    let question = world.proven(&begun).await;
+    let page = World::get(&world.account, &session, &question).await;
+    assert!(page.text.contains("carol (Forge)") && page.text.contains("carol (Work &#60;W&#62;)"), "{}", page.text);
+    assert_eq!(world.rows("SELECT uid FROM identities").await.len(), 1, "nothing before they said so");
+    assert_eq!(world.say_yes(&session, &question).await.status, 303);
+    assert_eq!(world.say_yes(&session, &question).await.status, 404, "a second time");
+    assert_eq!(world.forge().await.status, 303);
+    assert_eq!(world.rows("SELECT DISTINCT uid FROM users").await.len(), 1);
+    let shown = world.page(&session).await;
+    assert!(shown.contains("<h3>carol (Forge)") && shown.contains("<h3>carol (Work"), "{shown}");
+    let told = world.rows("SELECT outcome, target FROM audit WHERE action = 'identity.link'").await;
+    assert_eq!(told, [json!({"outcome": "ok", "target": "oauth:https://forge.example/user#id 4711"})]);
+    // What is theirs already is theirs.
+    let again = world.proven(&world.link(&session, "forge").await).await;
+    assert_eq!(world.say_yes(&session, &again).await.status, 303);
+    assert_eq!(world.rows("SELECT uid FROM identities").await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_openid_provider_has_to_ask_anew() {
+    let world = World::new().await;
+    let session = cookie(&world.forge().await);
+    let begun = world.link(&session, "work").await;
+    assert_eq!((begun.parameter("prompt").as_str(), begun.parameter("max_age").as_str()), ("login", "0"));
+    let now = {
+        use tmcp_ports::{Clock, Platform};
+        world.platform.clock().now().seconds()
+    };
+    for (auth_time, status) in [(json!(now - 3600), 401), (json!(null), 401), (json!(now), 303)] {
+        let begun = world.link(&session, "work").await;
+        world.answers_with(&begun, &json!({ "auth_time": auth_time }));
+        let answer = world.back("work", &begun.cookie, &format!("code=c&state={}", begun.parameter("state"))).await;
+        assert_eq!(answer.status, status, "{auth_time}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_identity_of_somebody_else_stays_theirs() {
+    let world = World::new().await;
+    assert_eq!(world.forge().await.status, 303);
+    let session = world.at_work().await;
+    let question = world.proven(&world.link(&session, "forge").await).await;
+    let answer = world.say_yes(&session, &question).await;
+    assert_eq!(answer.status, 409, "{}", answer.text);
+    assert!(answer.text.contains("belongs to another account"));
+    assert_eq!(world.rows("SELECT uid FROM users").await.len(), 2);
+    assert_eq!(world.rows("SELECT id FROM audit WHERE action = 'identity.link' AND outcome = 'refused'").await.len(), 1);
+    assert_eq!(world.rows("SELECT hash FROM links").await.len(), 0);
+}
+
+#[tokio::test]
+async fn of_two_people_who_link_one_identity_one_gets_it() {
+    let world = World::new().await;
+    let first = world.at_work().await;
+    let other = world.sign_in(&json!({"sub": "f2", "preferred_username": "dave"})).await;
+    let second = cookie(&other);
+    let mut tasks = Vec::new();
+    for session in [first, second] {
+        let question = world.proven(&world.link(&session, "forge").await).await;
+        let world = world.clone();
+        tasks.push(tokio::spawn(async move { world.say_yes(&session, &question).await.status }));
+    }
+    let mut statuses = Vec::new();
+    for task in tasks {
+        statuses.push(task.await.unwrap());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [303, 409]);
+}
+
+#[tokio::test]
+async fn it_is_decided_in_the_session_that_began_it_and_by_our_own_form() {
+    let world = World::new().await;
+    let session = world.at_work().await;
+    let same_person = world.at_work().await;
+    let somebody = cookie(&world.sign_in(&json!({"sub": "f2"})).await);
+    let begun = world.link(&session, "forge").await;
+    let query = format!("code=c&state={}", begun.parameter("state"));
+    assert_eq!(world.back("forge", "", &query).await.status, 400, "another browser");
+    let question = world.proven(&begun).await;
+    for (other, status) in [("", 401), (same_person.as_str(), 404), (&somebody, 404)] {
+        assert_eq!(World::get(&world.account, other, &question).await.status, status, "{other}");
+    }
+    let handle = question.split("handle=").nth(1).unwrap();
+    for token in ["", "x"] {
+        let answer = world.form(&session, "/account/link/confirm", &[("token", token), ("handle", handle)]).await;
+        assert_eq!(answer.status, 400, "{token}");
+    }
+    assert_eq!(world.form(&session, "/account/link", &[("token", "x"), ("provider", "forge")]).await.status, 400);
+    world.platform.advance(600_000);
+    assert_eq!(world.say_yes(&session, &question).await.status, 404, "after ten minutes");
+}
+
+#[tokio::test]
+async fn a_sign_in_of_long_ago_changes_nothing() {
+    let world = World::new().await;
+    let session = world.at_work().await;
+    let token = field(&world.page(&session).await, "action=\"/account/link\"", "token");
+    world.platform.advance(600_000);
+    let page = world.page(&session).await;
+    assert!(page.contains("sign in once more") && !page.contains("action=\"/account/link\""), "{page}");
+    for (path, name) in [("/account/link", "provider"), ("/account/unlink", "identity")] {
+        let answer = world.form(&session, path, &[("token", &token), (name, "forge")]).await;
+        assert_eq!(answer.status, 403, "{path}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn whoever_links_a_homeserver_has_a_matrix_id_everywhere() {
+    let world = World::new().await;
+    let (session, other) = (world.at_work().await, world.at_work().await);
+    let hs = "http://hs:8008/_matrix/client/v3";
+    let answer = r#"{"user_id":"@alice:hs","access_token":"syt","device_id":"D"}"#;
+    world.platform.recorded().answer("POST", &format!("{hs}/login"), 200, answer);
+    let begun = world.link(&session, "hs").await;
+    let back = Url::parse(&begun.parameter("redirectUrl")).unwrap();
+    let answer = world.back("hs", &begun.cookie, &format!("{}&loginToken=t", back.query().unwrap())).await;
+    let question = answer.headers["location"].to_str().unwrap().to_owned();
+    assert_eq!(world.say_yes(&session, &question).await.status, 303);
+    for session in [&session, &other] {
+        assert!(world.page(session).await.contains("signed in as <strong>@alice:hs"));
+    }
+    let query = "client_id=ma_a&redirect_uri=https%3A%2F%2Fapp.example%2Fback&response_type=code&state=s&scope=storage:read\
+        &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+    let granted = World::get(&world.account, &other, &format!("/oauth2/authorize?{query}")).await;
+    assert!(granted.headers["location"].to_str().unwrap().contains("code="), "{granted:?}");
+    // Apps know them by it: it stays, and what they came by can go.
+    let page = world.page(&session).await;
+    assert!(!page.split("<h3>@alice:hs").nth(1).unwrap().split("<h3>").next().unwrap().contains("/account/unlink"), "{page}");
+    assert_eq!(world.unlink(&session, "carol (Work").await.status, 303);
+    assert!(world.page(&other).await.contains("does not know you"), "signed out elsewhere");
+    assert!(world.page(&session).await.contains("@alice:hs"));
+}
+
+#[tokio::test]
+async fn the_last_identity_stays() {
+    let world = World::new().await;
+    let session = world.at_work().await;
+    let question = world.proven(&world.link(&session, "forge").await).await;
+    assert_eq!(world.say_yes(&session, &question).await.status, 303);
+    let page = world.page(&session).await;
+    let token = field(&page, "<h3>carol (Forge)", "token");
+    let ids = ["<h3>carol (Forge)", "<h3>carol (Work"].map(|name| field(&page, name, "identity"));
+    let mut tasks = Vec::new();
+    for id in ids {
+        let (world, session, token) = (world.clone(), session.clone(), token.clone());
+        tasks.push(tokio::spawn(async move {
+            world.form(&session, "/account/unlink", &[("token", &token), ("identity", &id)]).await.status
+        }));
+    }
+    let mut statuses = Vec::new();
+    for task in tasks {
+        statuses.push(task.await.unwrap());
+    }
+    statuses.sort_unstable();
+    assert_eq!((statuses, world.rows("SELECT uid FROM identities").await.len()), (vec![303, 409], 1));
+    let answer = world.form(&session, "/account/unlink", &[("token", &token), ("identity", "x")]).await;
+    assert_eq!(answer.status, 404);
+    assert_eq!(world.rows("SELECT id FROM audit WHERE action = 'identity.unlink'").await.len(), 1);
+}
+
+/// Wherever it dies, the identity is theirs or nobody's, and the next time it is theirs.
+#[tokio::test]
+async fn a_link_that_dies_is_begun_again() {
+    for step in 0.. {
+        let world = World::new().await;
+        let session = world.at_work().await;
+        let question = world.proven(&world.link(&session, "forge").await).await;
+        world.platform.faults().die_at(Some(step));
+        let died = dies(world.say_yes(&session, &question)).is_none();
+        world.platform.faults().die_at(None);
+        let again = world.proven(&world.link(&session, "forge").await).await;
+        assert_eq!(world.say_yes(&session, &again).await.status, 303, "step {step}");
+        assert_eq!(world.rows("SELECT uid FROM identities").await.len(), 2, "step {step}");
+        assert_eq!(world.rows("SELECT DISTINCT uid FROM identities").await.len(), 1, "step {step}");
+        if !died {
+            assert!(step > 5, "{step} steps");
+            return;
+        }
+    }
+}
