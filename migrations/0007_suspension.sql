@@ -10,3 +10,10 @@ CREATE TABLE standings_to_tell (
     standing INTEGER NOT NULL,
     created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- The apps whose subjects were told of a suspension: those have to be told of its end, whatever became of the sessions there. Owner: identity.
+CREATE TABLE standings_told (
+    uid TEXT NOT NULL,
+    app_id TEXT NOT NULL,
+    PRIMARY KEY (uid, app_id)
+) STRICT, WITHOUT ROWID;

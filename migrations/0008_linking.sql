@@ -16,6 +16,13 @@ CREATE TABLE links (
 
 CREATE INDEX links_expiry ON links (expires_at);
 
--- When the person last proved in a browser session, or in the client that handed them over, who they are.
+-- When the person last proved at a provider, for this browser session, who they are; 0 where nobody knows.
 ALTER TABLE browser_sessions ADD COLUMN proven_at INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE hand_overs ADD COLUMN proven_at INTEGER NOT NULL DEFAULT 0;
+
+-- People who took away a way to sign in, and are to be signed out of all but one browser: found by maintenance where somebody died on
+-- the way. Owner: account.
+CREATE TABLE cut_offs (
+    uid TEXT NOT NULL PRIMARY KEY,
+    browser TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

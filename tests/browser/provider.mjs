@@ -1,5 +1,6 @@
 // A second provider beside Keycloak: oidc-provider as it comes, with its own pages, where any name and password are right.
 
+import { generateKeyPairSync } from 'node:crypto';
 import Provider from 'oidc-provider';
 import { up } from './world.mjs';
 
@@ -12,8 +13,12 @@ export async function startProvider() {
     client_id: id, client_secret: secret, redirect_uris: [`${up.base_url}/sign-in/callback/${id}`, ...more],
     grant_types: ['authorization_code'], response_types: ['code'],
   });
+  const key = (alg, type, options) => ({ ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }), alg, use: 'sig', kid: alg });
   const provider = new Provider(origin, {
-    clients: [client('second', ['http://127.0.0.1:1/native']), client('plain')],
+    jwks: { keys: [key('RS256', 'rsa', { modulusLength: 2048 }), key('ES256', 'ec', { namedCurve: 'P-256' })] },
+    enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256'] },
+    // Keycloak signs with RS256; this one, where it is an OpenID provider, with ES256.
+    clients: [{ ...client('second', ['http://127.0.0.1:1/native']), id_token_signed_response_alg: 'ES256' }, client('plain')],
     claims: { openid: ['sub'], profile: ['name', 'nickname', 'preferred_username'], email: ['email', 'email_verified'] },
     // What userinfo says; the id token has `sub` alone, as OpenID Connect has it with a code.
     findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub, name: `${sub} by name`, nickname: sub, email: `${sub}@example.org`, email_verified: false }) }),

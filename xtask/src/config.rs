@@ -78,6 +78,11 @@ const fn secret(name: &'static str, functions: &'static [&'static str], form: Fo
     Setting { name, functions, secret: true, form }
 }
 
+/// The entry of HOMESERVERS for development's Synapse.
+pub fn homeserver(url: &str) -> Value {
+    json!({"server_name": "localhost", "client_url": url, "federation_url": url})
+}
+
 /// The value of every setting for one run, and what was added with `--set`.
 pub struct Config {
     values: BTreeMap<String, String>,
@@ -89,10 +94,7 @@ impl Config {
     /// Development values: `base_url` is the public origin, `homeserver` the origin of a Synapse, `limits` a JSON
     /// object; `set` holds `NAME=VALUE` pairs that replace or add values.
     pub fn new(keys: &Keys, base_url: &str, homeserver: Option<&str>, limits: &str, set: &[String]) -> Result<Self> {
-        let homeservers: Vec<Value> = homeserver
-            .map(|url| json!({"server_name": "localhost", "client_url": url, "federation_url": url}))
-            .into_iter()
-            .collect();
+        let homeservers: Vec<Value> = homeserver.map(self::homeserver).into_iter().collect();
         let pairs = [
             ("ISSUER", base_url.to_owned()),
             ("SERVICE_KEY", keys.service_key.clone()),

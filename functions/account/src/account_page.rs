@@ -2,7 +2,7 @@
 
 use crate::browser::{self, Browser, Form};
 use crate::client;
-use crate::pages::{self, AccountPage, AppEntry, BrowserEntry, IdentityEntry};
+use crate::pages::{self, AccountPage, AppEntry, BrowserEntry, IdentityEntry, Way};
 use crate::sign_in;
 use crate::sql::{self, BrowserRow, ConsentRow};
 use crate::take_back::{self, Taken};
@@ -58,15 +58,22 @@ struct Known {
     since: Millis,
     used: Millis,
     primary: bool,
+    way: Option<String>,
 }
 
-async fn identities<P: Platform>(call: &Call<P>, browser: &Browser) -> Result<Vec<IdentityEntry>, Failure> {
-    let known: Vec<Known> = call.ask(&INTERNAL_IDENTITIES, &json!({ "uid": browser.uid })).await??;
+/// None where identity cannot say: the rest of the page is of use without.
+async fn identities<P: Platform>(call: &Call<P>, browser: &Browser) -> Vec<IdentityEntry> {
     let entry = |one: Known| {
         let (since, used) = (pages::day(one.since), pages::day(one.used));
-        IdentityEntry { id: one.id, name: one.name, since, used, primary: one.primary }
+        IdentityEntry { id: one.id, name: one.name, since, used, primary: one.primary, way: one.way }
     };
-    Ok(known.into_iter().map(entry).collect())
+    match call.ask::<Vec<Known>>(&INTERNAL_IDENTITIES, &json!({ "uid": browser.uid })).await {
+        Ok(Ok(known)) => known.into_iter().map(entry).collect(),
+        _ => {
+            call.note("identity does not list identities");
+            Vec::new()
+        }
+    }
 }
 
 /// GET /account
@@ -83,11 +90,15 @@ pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         begun: pages::minute(row.created_at),
         used: pages::minute(row.used_at),
     });
+    let (identities, ways) = (identities(&call, &browser).await, sign_in::ways(&call, ACCOUNT.path).await);
+    let is_own = |way: &&Way| identities.iter().any(|identity| identity.way.as_deref() == Some(way.id.as_str()));
+    let own_ways = ways.iter().filter(is_own).cloned().collect();
     pages::account(&AccountPage {
         person: browser.names.shown(),
         apps: apps(&call, &browser).await?,
-        identities: identities(&call, &browser).await?,
-        ways: sign_in::ways(&call, ACCOUNT.path).await,
+        own_ways,
+        identities,
+        ways,
         fresh: browser.is_fresh(now),
         link_token: browser.token(Form::Link),
         browsers: browsers.collect(),

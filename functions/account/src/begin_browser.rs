@@ -13,8 +13,8 @@ use tmcp_http::people::Names;
 use tmcp_http::subject::{self, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{Platform, Random, Sql, stmt};
-use tmcp_protocol::Uid;
 use tmcp_protocol::ids::ulid;
+use tmcp_protocol::{Millis, Uid};
 
 #[derive(Deserialize)]
 struct BeginBrowser {
@@ -22,13 +22,15 @@ struct BeginBrowser {
     names: Names,
     agent: String,
     address: String,
+    /// When they proved at a provider who they are.
+    proven_at: Millis,
     /// The secret of the session that the browser had before.
     replaces: Option<String>,
 }
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let BeginBrowser { uid, names, agent, address, replaces } = call.message()?;
+    let BeginBrowser { uid, names, agent, address, proven_at, replaces } = call.message()?;
     call.is_about(Some(uid.as_str()), None);
     let generation = subject::issue(&call.platform, &SubjectId::user(&uid, PLATFORM), None).await?;
     let generation = generation.ok_or_else(|| Failure::internal("a new session was ended"))?;
@@ -46,6 +48,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         address.as_str(),
         now,
         now.plus(browser::LIFE_MS),
+        proven_at,
     );
     let (actor, target) = (Some(uid.as_str()), Some(id.as_str()));
     let entry =

@@ -26,8 +26,8 @@ use tmcp_http::people::{self, Names};
 use tmcp_http::subject::{self, Held, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, Reply, same_secret, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_protocol::ErrorCode;
 use tmcp_protocol::routes::{ACCOUNT, CONTINUE};
-use tmcp_protocol::{ErrorCode, Millis};
 
 /// A handle is good so long.
 const LIFE_MS: i64 = 60_000;
@@ -50,9 +50,8 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     people::may_decide(claims.level)?;
     let names = Names::from(claims).text()?;
     let (handle, uid, session) = (call.secret(), claims.sub.as_str(), claims.session_id.as_str());
-    let (end, proven_at) = (call.now().plus(LIFE_MS), Millis::from_seconds(claims.auth_time));
-    let put = stmt!(sql::HAND_OVER, sha256_hex(&handle), uid, names, session, claims.generation, end, proven_at);
-    call.platform.sql().query(put).await?;
+    let end = call.now().plus(LIFE_MS);
+    call.platform.sql().query(stmt!(sql::HAND_OVER, sha256_hex(&handle), uid, names, session, claims.generation, end)).await?;
     let query =
         url::form_urlencoded::Serializer::new(String::new()).append_pair("handle", &handle).append_pair("continue", &on).finish();
     let url = format!("{}{}?{query}", call.settings.issuer, CONTINUE.path);

@@ -12,17 +12,20 @@
 
 use crate::browser::{self, Browser, Form};
 use crate::pages;
-use crate::sql;
+use crate::sql::{self, CutOffRow};
 use http::header;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tmcp_http::cookie::{self, Cookie};
 use tmcp_http::internal::Refused;
 use tmcp_http::people::Names;
+use tmcp_http::subject::{self, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::ErrorCode;
-use tmcp_protocol::routes::{ACCOUNT, INTERNAL_LINK_BEGIN, INTERNAL_LINK_CONFIRM, INTERNAL_LINK_SHOW, INTERNAL_UNLINK};
+use tmcp_protocol::routes::{
+    ACCOUNT, INTERNAL_APPS, INTERNAL_END_APP, INTERNAL_LINK_BEGIN, INTERNAL_LINK_CONFIRM, INTERNAL_LINK_SHOW, INTERNAL_UNLINK,
+};
 
 /// A refusal of identity's that the person is told.
 fn told(refused: Refused) -> Failure {
@@ -49,14 +52,17 @@ struct Begun {
     cookie: String,
 }
 
-/// POST /account/link
+/// POST /account/link; with `purpose=prove` the person only proves once more who they are, and comes back with a session of a moment ago.
 pub async fn begin<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
     let provider = form.require("provider")?;
     let browser = browser::sender(&call, Form::Link, &form).await?;
-    is_fresh(&call, &browser)?;
+    let session = match form.get("purpose") {
+        Some("prove") => None,
+        _ => is_fresh(&call, &browser).map(|()| Some(browser.id.as_str()))?,
+    };
     let cookie = cookie::sent(&call, Cookie::SignIn);
-    let body = json!({"provider": provider, "uid": browser.uid, "session": browser.id, "cookie": cookie});
+    let body = json!({"provider": provider, "uid": browser.uid, "session": session, "cookie": cookie});
     let Begun { url, cookie } = call.ask(&INTERNAL_LINK_BEGIN, &body).await?.map_err(told)?;
     Ok(pages::go(&url)?.header(header::SET_COOKIE, &cookie))
 }
@@ -95,13 +101,46 @@ pub async fn confirm<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     Ok(Reply::see_other(ACCOUNT.path))
 }
 
-/// POST /account/unlink: whoever came by that identity is signed out elsewhere, since nobody knows which browsers that were.
+/// POST /account/unlink: whoever came by that identity is signed out, of browsers, clients and apps; since nobody knows where that was,
+/// it is everywhere but here.
 pub async fn unlink<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
     let id = form.require("identity")?;
     let browser = browser::sender(&call, Form::Link, &form).await?;
     is_fresh(&call, &browser)?;
-    let _: Value = call.ask(&INTERNAL_UNLINK, &json!({"uid": browser.uid, "id": id})).await?.map_err(told)?;
-    call.platform.sql().query(stmt!(sql::END_OTHER_BROWSERS, browser.uid.as_str(), browser.id.as_str())).await?;
+    let row = CutOffRow { uid: browser.uid.clone(), browser: browser.id.clone() };
+    // Noted before: who dies after the identity went cannot ask again, and to be signed out for nothing does no harm.
+    call.platform.sql().query(stmt!(sql::BEGIN_CUT_OFF, row.uid.as_str(), row.browser.as_str(), call.now())).await?;
+    match call.ask::<Value>(&INTERNAL_UNLINK, &json!({"uid": browser.uid, "id": id})).await? {
+        Ok(_) => cut_off(&call, &row).await?,
+        Err(refused) => {
+            call.platform.sql().query(stmt!(sql::FINISH_CUT_OFF, row.uid.as_str(), row.browser.as_str())).await?;
+            return Err(told(refused));
+        }
+    }
     Ok(Reply::see_other(ACCOUNT.path))
+}
+
+#[derive(Deserialize)]
+struct App {
+    app_id: String,
+}
+
+/// Signs a person out of everything but one browser; can be repeated.
+pub async fn cut_off<P: Platform>(call: &Call<P>, row: &CutOffRow) -> Result<(), Failure> {
+    let (uid, browser, platform) = (row.uid.as_str(), row.browser.as_str(), SubjectId::user(&row.uid, PLATFORM));
+    subject::revoke_all(&call.platform, &platform).await?;
+    let generation = subject::issue(&call.platform, &platform, None).await?;
+    let batch = vec![
+        stmt!(sql::END_OTHER_BROWSERS, uid, browser),
+        stmt!(sql::KEEP_BROWSER, uid, browser, generation),
+        stmt!(sql::END_HAND_OVERS, uid),
+    ];
+    call.platform.sql().batch(batch).await?;
+    let apps: Vec<App> = call.ask(&INTERNAL_APPS, &json!({ "uid": uid })).await??;
+    for app in apps {
+        let _: Value = call.ask(&INTERNAL_END_APP, &json!({"uid": uid, "app_id": app.app_id})).await??;
+    }
+    call.platform.sql().query(stmt!(sql::FINISH_CUT_OFF, uid, browser)).await?;
+    Ok(())
 }

@@ -1,7 +1,8 @@
 //! POST /internal/maintain/account: periodic work. Sessions of apps that were still to be ended, and what is over.
 
 use crate::browser;
-use crate::sql::{self, EndingRow};
+use crate::link;
+use crate::sql::{self, CutOffRow, EndingRow};
 use crate::take_back;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Platform, Sql, stmt};
@@ -14,9 +15,13 @@ const REMEMBER_MS: i64 = 24 * 60 * 60 * 1000;
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let now = call.now();
-    let open: Vec<EndingRow> = call.platform.sql().rows(stmt!(sql::OPEN_ENDINGS, now.plus(-LATE_MS))).await?;
-    for ending in &open {
+    let endings: Vec<EndingRow> = call.platform.sql().rows(stmt!(sql::OPEN_ENDINGS, now.plus(-LATE_MS))).await?;
+    for ending in &endings {
         take_back::finish(&call, &ending.uid, &ending.app_id, &ending.note).await?;
+    }
+    let open: Vec<CutOffRow> = call.platform.sql().rows(stmt!(sql::OPEN_CUT_OFFS, now.plus(-LATE_MS))).await?;
+    for row in &open {
+        link::cut_off(&call, row).await?;
     }
     let before = now.plus(-REMEMBER_MS);
     let forget = vec![
@@ -25,5 +30,5 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         stmt!(sql::FORGET_BROWSERS, now, browser::idle_since(now)),
     ];
     call.platform.sql().batch(forget).await?;
-    Reply::json(&serde_json::json!({ "endings_finished": open.len() }))
+    Reply::json(&serde_json::json!({ "endings_finished": endings.len() }))
 }

@@ -43,6 +43,7 @@ pub fn no_matrix(browser: &Browser, client: &Client, back: &str, again: &str) ->
 }
 
 /// A provider that people can sign in with.
+#[derive(Clone)]
 pub struct Way {
     /// Its id.
     pub id: String,
@@ -218,6 +219,8 @@ pub struct IdentityEntry {
     pub used: String,
     /// Whether apps know them by it.
     pub primary: bool,
+    /// The id of the provider that it is signed in with.
+    pub way: Option<String>,
 }
 
 /// An app that a person agreed to.
@@ -252,14 +255,16 @@ pub struct BrowserEntry {
 #[derive(Template)]
 #[template(path = "account.html")]
 pub struct AccountPage<'a> {
-    /// Their Matrix id.
+    /// What the page calls them.
     pub person: &'a str,
     /// Their apps.
     pub apps: Vec<AppEntry>,
     /// Where they come from.
     pub identities: Vec<IdentityEntry>,
-    /// What they can link, or sign in with anew.
+    /// What they can link.
     pub ways: Vec<Way>,
+    /// What they can prove with once more who they are.
+    pub own_ways: Vec<Way>,
     /// Whether they signed in a moment ago.
     pub fresh: bool,
     /// The token of the forms that link.

@@ -42,8 +42,8 @@ pub const FORGET_QUESTIONS: &str = "DELETE FROM consent_sessions WHERE hash IN \
     (SELECT hash FROM consent_sessions WHERE expires_at <= ?1 LIMIT 500)";
 
 /// A handle for a browser.
-pub const HAND_OVER: &str = "INSERT INTO hand_overs (hash, uid, subject, platform_session, generation, expires_at, proven_at) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+pub const HAND_OVER: &str = "INSERT INTO hand_overs (hash, uid, subject, platform_session, generation, expires_at) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 /// One that is open.
 pub const FIND_HAND_OVER: &str = "SELECT uid, subject, platform_session, generation FROM hand_overs \
     WHERE hash = ?1 AND browser IS NULL AND expires_at > ?2";
@@ -52,11 +52,11 @@ pub const USE_HAND_OVER: &str = "UPDATE hand_overs SET browser = ?3 WHERE hash =
     RETURNING uid, subject, platform_session, generation";
 /// Begins the browser session that a handle was used up for.
 pub const BEGIN_BROWSER: &str = "INSERT INTO browser_sessions (hash, id, uid, subject, platform_session, generation, agent, \
-    address, created_at, used_at, ends_at, proven_at) SELECT ?3, ?4, uid, subject, platform_session, generation, ?5, ?6, ?2, ?2, \
-    ?7, proven_at FROM hand_overs WHERE hash = ?1 AND browser = ?3 RETURNING id";
+    address, created_at, used_at, ends_at) SELECT ?3, ?4, uid, subject, platform_session, generation, ?5, ?6, ?2, ?2, ?7 \
+    FROM hand_overs WHERE hash = ?1 AND browser = ?3 RETURNING id";
 /// Begins one that a sign-in here leads to.
 pub const PUT_BROWSER: &str = "INSERT INTO browser_sessions (hash, id, uid, subject, platform_session, generation, agent, \
-    address, created_at, used_at, ends_at, proven_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?9)";
+    address, created_at, used_at, ends_at, proven_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11)";
 /// Ends the session that the browser had before, if the new one began.
 pub const REPLACE_BROWSER: &str = "DELETE FROM browser_sessions WHERE hash = ?1 \
     AND EXISTS (SELECT 1 FROM browser_sessions b WHERE b.id = ?2)";
@@ -71,6 +71,17 @@ pub const USE_BROWSER: &str = "UPDATE browser_sessions SET used_at = ?2 WHERE ha
 pub const RENAME_BROWSERS: &str = "UPDATE browser_sessions SET subject = ?2 WHERE uid = ?1";
 /// Ends all but one of a person's.
 pub const END_OTHER_BROWSERS: &str = "DELETE FROM browser_sessions WHERE uid = ?1 AND id <> ?2";
+/// The one that stays is of the generation that began.
+pub const KEEP_BROWSER: &str = "UPDATE browser_sessions SET generation = ?3 WHERE uid = ?1 AND id = ?2";
+/// Handles that nobody used yet.
+pub const END_HAND_OVERS: &str = "DELETE FROM hand_overs WHERE uid = ?1 AND browser IS NULL";
+/// Notes that a person is to be signed out elsewhere.
+pub const BEGIN_CUT_OFF: &str = "INSERT INTO cut_offs (uid, browser, created_at) VALUES (?1, ?2, ?3) \
+    ON CONFLICT (uid) DO UPDATE SET browser = excluded.browser, created_at = excluded.created_at";
+/// They are.
+pub const FINISH_CUT_OFF: &str = "DELETE FROM cut_offs WHERE uid = ?1 AND browser = ?2";
+/// Those that nobody finished for a while.
+pub const OPEN_CUT_OFFS: &str = "SELECT uid, browser FROM cut_offs WHERE created_at <= ?1 ORDER BY created_at LIMIT 100";
 /// A person's browser sessions.
 pub const BROWSERS: &str = "SELECT id, agent, address, created_at, used_at FROM browser_sessions \
     WHERE uid = ?1 AND ends_at > ?2 AND used_at > ?3 ORDER BY used_at DESC LIMIT 100";
@@ -106,6 +117,15 @@ pub struct ConsentRow {
     pub scope: String,
     /// When it was agreed to.
     pub approved_at: Millis,
+}
+
+/// Somebody who is to be signed out elsewhere, as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct CutOffRow {
+    /// The person.
+    pub uid: Uid,
+    /// The browser session that stays.
+    pub browser: String,
 }
 
 /// An unfinished ending as a row.

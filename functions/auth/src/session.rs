@@ -7,7 +7,7 @@ use tmcp_http::audit::Entry;
 use tmcp_http::subject::{self, Held, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{Platform, Sql, stmt};
-use tmcp_protocol::{AppId, Uid};
+use tmcp_protocol::{AppId, ErrorCode, Uid};
 
 /// What a grant stands on.
 pub struct Ground<'a> {
@@ -25,22 +25,29 @@ pub struct Ground<'a> {
     pub consented: Option<i64>,
 }
 
-/// False where it does not; the family is ended then.
+/// False where it does not, or the person is suspended meanwhile, which is an error of its own; the family is ended then.
 pub async fn stands<P: Platform>(call: &Call<P>, ground: Ground<'_>) -> Result<bool, Failure> {
+    let outcome = asked(call, &ground).await;
+    let is_suspended = |failure: &Failure| failure.code() == ErrorCode::AccountSuspended;
+    if matches!(&outcome, Ok(false)) || outcome.as_ref().is_err_and(is_suspended) {
+        let (actor, target) = (Some(ground.uid.as_str()), Some(ground.app.as_str()));
+        let audit = call.audit(Entry { action: ground.action, outcome: "refused", actor, target, ..Entry::default() });
+        let end = stmt!(sql::END_FAMILY, ground.family, call.now());
+        call.platform.sql().batch(vec![end, audit]).await?;
+        family::end_access(call, ground.family, ground.uid, ground.app).await?;
+    }
+    outcome
+}
+
+async fn asked<P: Platform>(call: &Call<P>, ground: &Ground<'_>) -> Result<bool, Failure> {
     if ground.platform.is_none() {
         // Who came without a platform session may have been suspended since.
         subject::issue(&call.platform, &SubjectId::user(ground.uid, PLATFORM), None).await?;
     }
     let own = ground.consented.map(|generation| Held { generation, session: ground.family.to_owned() });
-    let asked = [(PLATFORM, ground.platform), (ground.app.as_str(), own)];
-    for (app, held) in asked {
+    for (app, held) in [(PLATFORM, ground.platform.clone()), (ground.app.as_str(), own)] {
         let Some(held) = held else { continue };
         if !subject::holds(&call.platform, &SubjectId::user(ground.uid, app), held).await? {
-            let (actor, target) = (Some(ground.uid.as_str()), Some(ground.app.as_str()));
-            let audit = call.audit(Entry { action: ground.action, outcome: "refused", actor, target, ..Entry::default() });
-            let end = stmt!(sql::END_FAMILY, ground.family, call.now());
-            call.platform.sql().batch(vec![end, audit]).await?;
-            family::end_access(call, ground.family, ground.uid, ground.app).await?;
             return Ok(false);
         }
     }

@@ -101,9 +101,9 @@ pub const END_APP_FAMILIES: &str = "UPDATE refresh_families SET ended_at = ?3 WH
     RETURNING id, uid, app_id";
 /// Codes of a person for an app that nobody has used yet.
 pub const DROP_CODES: &str = "DELETE FROM authorization_codes WHERE uid = ?1 AND app_id = ?2 AND used_at IS NULL";
-/// The apps that hold sessions of a person.
+/// The apps that hold sessions of a person; `?3`: those with them whose sessions were ended.
 pub const APPS: &str = "SELECT f.app_id, MAX(c.name) AS name, MIN(f.created_at) AS since FROM refresh_families f \
-    LEFT JOIN clients c ON c.client_id = f.client_id WHERE f.uid = +?1 AND f.ended_at IS NULL AND f.ends_at > ?2 \
+    LEFT JOIN clients c ON c.client_id = f.client_id WHERE f.uid = +?1 AND (f.ended_at IS NULL OR ?3) AND f.ends_at > ?2 \
     GROUP BY f.app_id";
 
 /// Notes that a platform session is being ended.

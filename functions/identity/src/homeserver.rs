@@ -31,7 +31,8 @@ pub struct Configured {
 pub struct Homeservers {
     configured: Vec<Configured>,
     open: bool,
-    allowed: Vec<Pattern>,
+    /// Everybody, where nothing is said.
+    allowed: Option<Vec<Pattern>>,
     denied: Vec<Pattern>,
 }
 
@@ -42,13 +43,14 @@ struct Pattern(String);
 impl Pattern {
     fn parse(text: &str) -> Option<Self> {
         let name = text.to_ascii_lowercase();
-        ServerName::parse(name.strip_prefix("*.").unwrap_or(&name)).ok()?;
-        Some(Self(name))
+        let host = name.strip_prefix("*.").unwrap_or(&name);
+        // A port would never match, and a list that does not match lets in.
+        (ServerName::parse(host).is_ok() && !host.contains(':') && !host.ends_with('.')).then_some(Self(name))
     }
 
     /// Ports do not tell servers apart here: whoever has one has the others.
     fn means(&self, server_name: &str) -> bool {
-        let host = server_name.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let host = server_name.split(':').next().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
         match self.0.strip_prefix('*') {
             Some(below) => host.ends_with(below) && host.len() > below.len(),
             None => host == self.0,
@@ -83,14 +85,19 @@ fn read(config: &impl Config) -> Result<Homeservers, InvalidSetting> {
         Some(_) => return Err(wrong("FEDERATION", "must be `closed` or `open`")),
     };
     let patterns = |name: &'static str| {
-        let Some(json) = config.get(name) else { return Ok(Vec::new()) };
+        let Some(json) = config.get(name) else { return Ok(None) };
         let names: Vec<String> =
             serde_json::from_slice(json.expose().as_bytes()).map_err(|error| wrong(name, &error.to_string()))?;
         let pattern =
             |text: &String| Pattern::parse(text).ok_or_else(|| wrong(name, &format!("`{text}` is no server name and no *.name")));
-        names.iter().map(pattern).collect::<Result<Vec<_>, _>>()
+        names.iter().map(pattern).collect::<Result<Vec<_>, _>>().map(Some)
     };
-    Ok(Homeservers { configured, open, allowed: patterns("FEDERATION_ALLOW")?, denied: patterns("FEDERATION_DENY")? })
+    Ok(Homeservers {
+        configured,
+        open,
+        allowed: patterns("FEDERATION_ALLOW")?,
+        denied: patterns("FEDERATION_DENY")?.unwrap_or_default(),
+    })
 }
 
 fn base(url: &Url) -> String {
@@ -107,7 +114,7 @@ impl Homeservers {
     /// federation is open, and is among the allowed, if there are any.
     fn admits(&self, name: &str) -> bool {
         let is_configured = self.configured.iter().any(|server| server.server_name.as_str() == name);
-        let is_allowed = self.open && (self.allowed.is_empty() || self.allowed.iter().any(|one| one.means(name)));
+        let is_allowed = self.open && self.allowed.as_ref().is_none_or(|allowed| allowed.iter().any(|one| one.means(name)));
         (is_configured || is_allowed) && !self.denied.iter().any(|one| one.means(name))
     }
 
@@ -232,7 +239,9 @@ mod tests {
             ("FEDERATION_ALLOW", r#"["*.friends.example","pal.example"]"#),
             ("FEDERATION_DENY", r#"["*.bad.example","own.example"]"#),
         );
-        let cases: [(&[_], &str, bool); 15] = [
+        let cases: [(&[_], &str, bool); 17] = [
+            (&[open, ("FEDERATION_ALLOW", "[]")], "else.example", false),
+            (&[open, deny], "x.bad.example.", false),
             (&[], "own.example", true),
             (&[], "else.example", false),
             (&[open], "else.example", true),
@@ -256,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_told() {
-        for value in ["x", "{}", "[1]", r#"["a b"]"#, r#"["*"]"#, r#"["*."]"#, r#"["a.*"]"#] {
+        for value in ["x", "{}", "[1]", r#"["a b"]"#, r#"["*"]"#, r#"["*."]"#, r#"["a.*"]"#, r#"["a.b:8448"]"#, r#"["[::1]"]"#] {
             let error = admits(&[("FEDERATION_DENY", value)], "x").expect_err(value);
             assert!(error.contains("FEDERATION_DENY"), "{error}");
         }

@@ -2,17 +2,29 @@
 //!
 //! The race: of two who take away the last two, one is refused: the condition is in the statement. What if it dies? It is one batch.
 
-use crate::linking;
 use crate::sql::{self, IdentityRow};
+use crate::{linking, providers};
 use serde_json::{Value, json};
 use tmcp_http::audit::Entry;
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::ErrorCode;
+use tmcp_protocol::provider::{Kind, Provider};
 
 /// What names an identity in a form: neither provider nor external id is anybody's business there.
 fn id(row: &IdentityRow) -> String {
     sha256_hex(format!("{}\n{}", row.provider, row.external_id))
+}
+
+/// The provider that it is signed in with, if one is configured.
+fn way<P: Platform>(call: &Call<P>, row: &IdentityRow) -> Result<Option<String>, Failure> {
+    let is_it = |provider: &&Provider| match &provider.kind {
+        Kind::Matrix(server) => {
+            row.kind == "matrix" && row.external_id.split_once(':').is_some_and(|(_, name)| name == server.as_str())
+        }
+        _ => provider.instance().as_deref() == Some(row.provider.as_str()),
+    };
+    Ok(providers::all(&call.platform)?.iter().find(is_it).map(|provider| provider.id.clone()))
 }
 
 fn text<'a>(message: &'a Value, name: &str) -> &'a str {
@@ -29,6 +41,7 @@ pub async fn list<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         let name = linking::shown(&call, &row.kind, &row.provider, &row.external_id, &row.username)?;
         shown.push(json!({
             "id": id(row), "name": name, "since": row.created_at, "used": row.last_used_at, "primary": primary == Some(n),
+            "way": way(&call, row)?,
         }));
     }
     Reply::json(&shown)

@@ -34,7 +34,8 @@ const MOST: usize = 20;
 struct LinkBegin {
     provider: String,
     uid: String,
-    session: String,
+    /// None where the person only proves once more who they are.
+    session: Option<String>,
     /// The browser's cookie of sign-ins, if it has one.
     cookie: Option<String>,
 }
@@ -50,13 +51,13 @@ pub async fn begin<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 }
 
 /// Keeps an identity that was proven for a person to say that it is theirs; gives the handle that leads there.
-pub async fn keep<P: Platform>(call: &Call<P>, bound: &Bound, proven: &Proven) -> Result<String, Failure> {
+pub async fn keep<P: Platform>(call: &Call<P>, uid: &str, session: &str, proven: &Proven) -> Result<String, Failure> {
     let handle = call.secret();
     let put = stmt!(
         sql::KEEP_LINK,
         sha256_hex(&handle),
-        bound.uid.as_str(),
-        bound.session.as_str(),
+        uid,
+        session,
         proven.instance.as_str(),
         proven.external_id.as_str(),
         proven.kind,

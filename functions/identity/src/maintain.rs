@@ -17,6 +17,13 @@ const ROUNDS: usize = 200;
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let now = call.now();
+    // First: nothing that is over is as urgent. One that cannot be told does not keep the others from it.
+    let untold: Vec<StandingRow> = call.platform.sql().rows(stmt!(sql::UNTOLD_STANDINGS, now.plus(-UNTOLD_MS))).await?;
+    for row in &untold {
+        if let Err(failure) = standing::tell(&call, row).await {
+            call.note(format!("standing of {}: {}", row.uid.as_str(), failure.cause().unwrap_or_default()));
+        }
+    }
     call.platform.sql().query(stmt!(sql::FORGET_OPENID, now)).await?;
     // Anybody can begin one: whoever begins many must not begin more than are forgotten.
     for _ in 0..ROUNDS {
@@ -26,9 +33,5 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     }
     call.platform.sql().query(stmt!(sql::FORGET_LINKS, now)).await?;
     call.platform.sql().query(stmt!(sql::FORGET_DOCUMENTS, now.plus(-DOCUMENT_MS))).await?;
-    let untold: Vec<StandingRow> = call.platform.sql().rows(stmt!(sql::UNTOLD_STANDINGS, now.plus(-UNTOLD_MS))).await?;
-    for row in &untold {
-        standing::tell(&call, row).await?;
-    }
     Reply::json(&serde_json::json!({}))
 }

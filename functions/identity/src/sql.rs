@@ -88,9 +88,17 @@ pub const NOTE_STANDING: &str = "INSERT INTO standings_to_tell (uid, standing, c
     WHERE uid = +?1 ON CONFLICT (uid) DO UPDATE SET standing = excluded.standing, created_at = excluded.created_at";
 /// It was told, unless something was said since.
 pub const TOLD_STANDING: &str = "DELETE FROM standings_to_tell WHERE uid = ?1 AND standing = ?2";
+/// Keeps the apps (a JSON array) that are told.
+pub const KEEP_TOLD: &str = "INSERT INTO standings_told (uid, app_id) SELECT ?1, value FROM json_each(?2) WHERE true \
+    ON CONFLICT (uid, app_id) DO NOTHING";
+/// All that were told.
+pub const TOLD: &str = "SELECT app_id FROM standings_told WHERE uid = ?1";
+/// They know of the end of the suspension, unless something was said since.
+pub const FORGET_TOLD: &str = "DELETE FROM standings_told WHERE uid = ?1 \
+    AND EXISTS (SELECT 1 FROM users WHERE uid = ?1 AND standing = ?2 AND suspension IS NULL)";
 /// What nobody told for a while.
 pub const UNTOLD_STANDINGS: &str = "SELECT u.uid, u.standing, u.suspended_until, u.suspension \
-    FROM standings_to_tell s JOIN users u ON u.uid = s.uid WHERE s.created_at <= ?1 LIMIT 100";
+    FROM standings_to_tell s JOIN users u ON u.uid = s.uid WHERE s.created_at <= ?1 ORDER BY s.created_at LIMIT 100";
 
 /// Accepts an OpenID token's hash once; no row comes back the second time.
 pub const SEE_OPENID: &str =

@@ -50,9 +50,8 @@ struct LiftRequest {
 }
 
 impl SuspendRequest {
-    /// Who, and the suspension.
-    fn check(self, now: Millis) -> Result<(String, Suspension), Failure> {
-        let Self { user, reason, until, appeal_url } = self;
+    fn check(self, now: Millis) -> Result<Suspension, Failure> {
+        let Self { reason, until, appeal_url, .. } = self;
         if reason.trim().is_empty() || reason.len() > MAX_REASON {
             return Err(Failure::invalid(format!("reason must be what the person is told, of at most {MAX_REASON} bytes")));
         }
@@ -71,21 +70,38 @@ impl SuspendRequest {
             return Err(Failure::invalid("appeal_url must be an https or mailto address"));
         }
         let told = json!({"suspended_until": until.map(Millis::rfc3339), "reason": reason, "appeal_url": appeal_url});
-        Ok((user, Suspension { until, told: told.to_string() }))
+        Ok(Suspension { until, told: told.to_string() })
     }
 }
 
 /// POST /api/v1/admin/users/suspend
 pub async fn suspend<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let request: SuspendRequest = call.json()?;
-    let (user, suspension) = request.check(call.now())?;
-    say(&call, &user, Some(suspension)).await
+    let user = request.user.clone();
+    let outcome = match request.check(call.now()) {
+        Ok(suspension) => say(&call, &user, Some(suspension)).await,
+        Err(failure) => Err(failure),
+    };
+    used(&call, "user.suspend", &user, outcome).await
+}
+
+/// Every use of the administrator's secret leaves a row: one that came to nothing leaves it here.
+async fn used<P: Platform>(call: &Call<P>, action: &str, user: &str, outcome: Result<Reply, Failure>) -> Result<Reply, Failure> {
+    if let Err(failure) = &outcome {
+        let target: String = user.chars().take(255).collect();
+        let detail = Some(json!({ "code": failure.code().as_str() }));
+        let (actor, target) = (Some("administrator"), Some(target.as_str()));
+        let entry = Entry { action, outcome: "refused", actor, target, detail, ..Entry::default() };
+        call.platform.sql().query(call.audit(entry)).await?;
+    }
+    outcome
 }
 
 /// POST /api/v1/admin/users/lift
 pub async fn lift<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let LiftRequest { user } = call.json()?;
-    say(&call, &user, None).await
+    let outcome = say(&call, &user, None).await;
+    used(&call, "user.lift", &user, outcome).await
 }
 
 async fn say<P: Platform>(call: &Call<P>, user: &str, suspension: Option<Suspension>) -> Result<Reply, Failure> {
@@ -107,16 +123,22 @@ async fn say<P: Platform>(call: &Call<P>, user: &str, suspension: Option<Suspens
     Reply::json(&json!({"user_id": uid, "status": status, "suspended_until": until.map(Millis::rfc3339)}))
 }
 
-/// Tells the subjects of a person how they stand, the platform's first and then that of each app that holds sessions, and removes the
-/// note about it, if nothing was said since. A session that begins meanwhile in an app that is not among them is stored first and asks
-/// the platform's subject after, which knows by then.
+/// Tells the subjects of a person how they stand, the platform's first and then that of each app that may hold tokens of theirs or was told
+/// before, and removes the note about it, if nothing was said since. A session that begins meanwhile in an app that is not among them is
+/// stored first and asks the platform's subject after, which knows by then.
 pub async fn tell<P: Platform>(call: &Call<P>, row: &StandingRow) -> Result<(), Failure> {
+    let (sql, uid) = (call.platform.sql(), row.uid.as_str());
     let stand = async |app: &str| subject::stand(&call.platform, &SubjectId::user(&row.uid, app), row.standing()).await;
     stand(PLATFORM).await?;
-    let apps: Vec<App> = call.ask(&INTERNAL_APPS, &json!({ "uid": row.uid })).await??;
-    for app in apps {
+    let held: Vec<App> = call.ask(&INTERNAL_APPS, &json!({ "uid": row.uid, "all": true })).await??;
+    let held: Vec<&str> = held.iter().map(|app| app.app_id.as_str()).collect();
+    // Kept before they are told: sessions end while a suspension lasts, and its end has to find them.
+    sql.query(stmt!(sql::KEEP_TOLD, uid, json!(held).to_string())).await?;
+    let told: Vec<App> = sql.rows(stmt!(sql::TOLD, uid)).await?;
+    for app in &told {
         stand(&app.app_id).await?;
     }
-    call.platform.sql().query(stmt!(sql::TOLD_STANDING, row.uid.as_str(), row.standing)).await?;
+    let forget = stmt!(sql::FORGET_TOLD, uid, row.standing);
+    sql.batch(vec![forget, stmt!(sql::TOLD_STANDING, uid, row.standing)]).await?;
     Ok(())
 }

@@ -27,19 +27,19 @@ pub struct Proofs {
     pub since: Option<Millis>,
 }
 
-/// Whom a sign-in links an identity to, and the browser session that it began in.
+/// Whom a sign-in is for, where it is for somebody who is signed in: they have to sign in anew.
 pub struct Bound {
     /// The person.
     pub uid: String,
-    /// The session's id.
-    pub session: String,
+    /// The browser session that an identity is linked in; none where the person only proves once more who they are.
+    pub session: Option<String>,
 }
 
 /// One that came back.
 pub struct Finished {
     /// Where the browser goes on to.
     pub go_on: String,
-    /// Whom it links an identity to; nobody, where it signs in.
+    /// Whom it is for; whoever comes, where it is none.
     pub bound: Option<Bound>,
     /// What was agreed with the provider.
     pub proofs: Proofs,
@@ -82,6 +82,7 @@ pub async fn begin<P: Platform>(
     let (state, now) = (call.secret(), call.now());
     let since = bound.is_some().then_some(now);
     let (uid, session) = bound.map(|bound| (bound.uid, bound.session)).unzip();
+    let session = session.flatten();
     let (hash, end) = (sha256_hex(&state), now.plus(LIFE_S * 1000));
     let put = stmt!(sql::BEGIN_SIGN_IN, hash, sha256_hex(&browser), provider, go_on, end, uid, session);
     call.platform.sql().query(put).await?;
@@ -104,7 +105,7 @@ pub async fn finish<P: Platform>(call: &Call<P>, provider: &str, state: &str) ->
     let row: Option<SignInRow> = call.platform.sql().first(end).await?;
     let over = "this sign-in is over, or began in another browser: go back to where you came from, and sign in once more";
     let SignInRow { go_on, uid, session, expires_at } = row.ok_or_else(|| Failure::invalid(over))?;
-    let bound = uid.zip(session).map(|(uid, session)| Bound { uid, session });
+    let bound = uid.map(|uid| Bound { uid, session });
     let since = bound.is_some().then_some(expires_at.plus(-LIFE_S * 1000));
     Ok(Finished { go_on, bound, proofs: proofs(&browser, state, since) })
 }

@@ -51,7 +51,7 @@ pub async fn known<P: Platform>(call: &Call<P>, proven: &Proven, address: Option
 }
 
 /// Whether a user is there for an identity; says in the audit log that they signed in.
-async fn find<P: Platform>(call: &Call<P>, proven: &Proven, address: Option<&str>) -> Result<Option<UserRow>, Failure> {
+pub async fn find<P: Platform>(call: &Call<P>, proven: &Proven, address: Option<&str>) -> Result<Option<UserRow>, Failure> {
     let (sql, provider, external_id) = (call.platform.sql(), proven.instance.as_str(), proven.external_id.as_str());
     let found: Option<UserRow> = sql.first(stmt!(sql::FIND, provider, external_id)).await?;
     if let Some(found) = &found {
@@ -64,7 +64,7 @@ async fn find<P: Platform>(call: &Call<P>, proven: &Proven, address: Option<&str
 /// A user for an identity that nobody had a moment ago.
 async fn create<P: Platform>(call: &Call<P>, proven: &Proven, address: Option<&str>) -> Result<UserRow, Failure> {
     let (sql, now) = (call.platform.sql(), call.now());
-    let Proven { instance, external_id, kind, username, display_name, avatar_url, email } = proven;
+    let Proven { instance, external_id, kind, username, display_name, avatar_url, email, .. } = proven;
     let (provider, external_id) = (instance.as_str(), external_id.as_str());
     let uid = Uid::new(now, call.platform.random().bytes());
     let wallet_id = format!("tw_{}", ulid(now, call.platform.random().bytes()));

@@ -20,7 +20,7 @@ use tmcp_http::body::Form;
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::token::AuthLevel;
-use tmcp_protocol::{ErrorCode, MatrixUserId, Secret};
+use tmcp_protocol::{ErrorCode, MatrixUserId, Millis, Secret};
 
 #[derive(Deserialize)]
 struct VerifyRequest {
@@ -87,6 +87,7 @@ fn of_homeserver(homeserver: &Homeserver, id: &MatrixUserId) -> Proven {
         display_name: None,
         avatar_url: None,
         email: None,
+        proven_at: Millis(0),
     }
 }
 

@@ -9,6 +9,7 @@ mod keys;
 mod maintenance;
 mod metrics;
 mod migrate;
+mod openapi;
 mod ready;
 mod status;
 
@@ -26,6 +27,7 @@ use tmcp_protocol::routes::{self, Function};
 /// The routes of this function.
 pub fn routes<P: Platform>() -> Group<P> {
     Group::new(Function::Ops)
+        .at(&routes::OPENAPI, openapi::handle)
         .at(&routes::HEALTH, health::handle)
         .at(&routes::READY, ready::handle)
         .at(&routes::METRICS, metrics::handle)

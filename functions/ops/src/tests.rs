@@ -27,6 +27,17 @@ fn every_route_has_a_handler() {
 }
 
 #[tokio::test]
+async fn the_interface_is_told_to_everybody() {
+    let (_, client) = world();
+    let answer = client.json("GET", "/openapi.json", "", Json::Null).await;
+    assert_eq!((answer.status, answer.headers["access-control-allow-origin"].to_str().unwrap()), (200, "*"));
+    for route in tmcp_protocol::routes::ROUTES.iter().filter(|route| route.is_public_path()) {
+        let method = route.method.as_str().to_lowercase();
+        assert!(answer.body["paths"][route.path][&method]["summary"] == route.summary, "{method} {}", route.path);
+    }
+}
+
+#[tokio::test]
 async fn one_function_that_fails_does_not_keep_the_others_from_their_work() {
     let (platform, client) = world();
     answering(&platform, Function::Auth, 500, json!({}));

@@ -1,7 +1,7 @@
-//! `Signer`: RS256 signatures (RFC 7518 section 3.3). WebCrypto on Workers, pure Rust elsewhere.
+//! `Signer`: RS256 signatures (RFC 7518 section 3.3), and verifying ES256 (section 3.4). WebCrypto on Workers, pure Rust elsewhere.
 
 use std::future::Future;
-use tmcp_protocol::jwk::{PrivateJwk, PublicJwk};
+use tmcp_protocol::jwk::{EcPublicJwk, PrivateJwk, PublicJwk};
 
 /// The key could not be used; the text is for the log and holds no part of a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,4 +15,11 @@ pub trait Signer: Send + Sync {
     /// Whether `signature` is one over `message` by `key`. A malformed signature is `false`, not an error.
     fn verify(&self, key: &PublicJwk, message: &[u8], signature: &[u8])
     -> impl Future<Output = Result<bool, SignerError>> + Send;
+    /// The same for ECDSA on P-256 with SHA-256, for what identity providers sign: `signature` is R and S, 32 bytes each.
+    fn verify_es256(
+        &self,
+        key: &EcPublicJwk,
+        message: &[u8],
+        signature: &[u8],
+    ) -> impl Future<Output = Result<bool, SignerError>> + Send;
 }

@@ -1,4 +1,4 @@
-//! JSON Web Keys (RFC 7517) of the one type in use: RSA for RS256 (RFC 7518 section 6.3).
+//! JSON Web Keys (RFC 7517): RSA for RS256 (RFC 7518 section 6.3), which is ours, and P-256 for ES256, which some providers have.
 
 use crate::Secret;
 use base64::Engine;
@@ -21,6 +21,17 @@ pub struct PublicJwk {
     pub n: String,
     /// Public exponent, base64url.
     pub e: String,
+}
+
+/// A public key on P-256, as an OpenID provider publishes it for ES256 (RFC 7518 section 6.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EcPublicJwk {
+    /// Its name.
+    pub kid: String,
+    /// First coordinate, base64url.
+    pub x: String,
+    /// Second coordinate, base64url.
+    pub y: String,
 }
 
 /// The members of a private key as it is written: flat (RFC 7517 section 4).

@@ -223,6 +223,7 @@ routes! {
     STORAGE_PUT: Put "/api/v1/storage/{key}", Storage, TEP, [StorageWrite], Storage, Body::Json(VALUE), Tmcp, "Set a value";
     STORAGE_DELETE: Delete "/api/v1/storage/{key}", Storage, TEP, [StorageWrite], Storage, Body::None, Tmcp, "Delete a value";
 
+    OPENAPI: Get "/openapi.json", Ops, Access::Public, [], Address, Body::None, Tmcp, "This interface, as an OpenAPI document";
     HEALTH: Get "/ops/health", Ops, Access::Public, [], None, Body::None, Tmcp, "Whether the process answers";
     READY: Get "/ops/ready", Ops, Access::Public, [], Status, Body::None, Tmcp, "Whether the parts it depends on answer";
     METRICS: Get "/ops/metrics", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Counters and gauges for Prometheus";
@@ -330,6 +331,7 @@ mod tests {
             ("/account", Some(Function::Account)),
             ("/account/nothing", None),
             ("/ops/health", Some(Function::Ops)),
+            ("/openapi.json", Some(Function::Ops)),
             ("/internal/verify", None),
             ("/api/v1/storagex", None),
             ("/", None),

@@ -1,7 +1,7 @@
 //! `Signer`: pure Rust.
 
 use tmcp_ports::{Signer, SignerError};
-use tmcp_protocol::jwk::{PrivateJwk, PublicJwk};
+use tmcp_protocol::jwk::{EcPublicJwk, PrivateJwk, PublicJwk};
 
 /// RS256 in the component itself.
 pub struct PureSigner;
@@ -13,5 +13,9 @@ impl Signer for PureSigner {
 
     async fn verify(&self, key: &PublicJwk, message: &[u8], signature: &[u8]) -> Result<bool, SignerError> {
         tmcp_rs256::verify(key, message, signature)
+    }
+
+    async fn verify_es256(&self, key: &EcPublicJwk, message: &[u8], signature: &[u8]) -> Result<bool, SignerError> {
+        tmcp_es256::verify(key, message, signature)
     }
 }

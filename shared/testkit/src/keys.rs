@@ -6,7 +6,7 @@ use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use rsa::{BigUint, RsaPrivateKey};
 use std::sync::OnceLock;
 use tmcp_ports::{Signer, SignerError};
-use tmcp_protocol::jwk::{PrivateJwk, PublicJwk};
+use tmcp_protocol::jwk::{EcPublicJwk, PrivateJwk, PublicJwk};
 
 fn text(number: &BigUint) -> String {
     URL_SAFE_NO_PAD.encode(number.to_bytes_be())
@@ -54,5 +54,9 @@ impl Signer for PureSigner {
 
     async fn verify(&self, key: &PublicJwk, message: &[u8], signature: &[u8]) -> Result<bool, SignerError> {
         tmcp_rs256::verify(key, message, signature)
+    }
+
+    async fn verify_es256(&self, key: &EcPublicJwk, message: &[u8], signature: &[u8]) -> Result<bool, SignerError> {
+        tmcp_es256::verify(key, message, signature)
     }
 }

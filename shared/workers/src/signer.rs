@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use tmcp_ports::{Signer, SignerError};
-use tmcp_protocol::jwk::{PrivateJwk, PublicJwk};
+use tmcp_protocol::jwk::{EcPublicJwk, PrivateJwk, PublicJwk};
 use web_sys::{CryptoKey, SubtleCrypto, WorkerGlobalScope};
 use worker::js_sys::{self, Array, Object, Reflect, Uint8Array};
 use worker::send::SendFuture;
@@ -40,6 +40,15 @@ fn object(members: &[(&str, &str)]) -> Result<Object, SignerError> {
         Reflect::set(&object, &JsValue::from_str(name), &JsValue::from_str(value)).map_err(failed("object"))?;
     }
     Ok(object)
+}
+
+/// A key of a provider's, which is not remembered: people sign in rarely.
+async fn import_es256(key: &EcPublicJwk) -> Result<CryptoKey, SignerError> {
+    let jwk = object(&[("kty", "EC"), ("crv", "P-256"), ("x", key.x.as_str()), ("y", key.y.as_str())])?;
+    let algorithm = object(&[("name", "ECDSA"), ("namedCurve", "P-256")])?;
+    let usages = Array::of1(&JsValue::from_str("verify"));
+    let promise = webcrypto()?.import_key_with_object("jwk", &jwk, &algorithm, false, &usages).map_err(failed("importKey"))?;
+    Ok(JsFuture::from(promise).await.map_err(failed("importKey"))?.unchecked_into())
 }
 
 async fn import(public: &PublicJwk, private: Option<&PrivateJwk>) -> Result<CryptoKey, SignerError> {
@@ -81,6 +90,20 @@ impl Signer for WebCryptoSigner {
             let (message, signature) = (Uint8Array::from(message), Uint8Array::from(signature));
             let promise = webcrypto()?
                 .verify_with_str_and_buffer_source_and_buffer_source(ALGORITHM, &key, &signature, &message)
+                .map_err(failed("verify"))?;
+            let outcome = JsFuture::from(promise).await.map_err(failed("verify"))?;
+            Ok(outcome.as_bool().unwrap_or(false))
+        })
+        .await
+    }
+
+    async fn verify_es256(&self, key: &EcPublicJwk, message: &[u8], signature: &[u8]) -> Result<bool, SignerError> {
+        SendFuture::new(async move {
+            let key = import_es256(key).await?;
+            let algorithm = object(&[("name", "ECDSA"), ("hash", "SHA-256")])?;
+            let (message, signature) = (Uint8Array::from(message), Uint8Array::from(signature));
+            let promise = webcrypto()?
+                .verify_with_object_and_buffer_source_and_buffer_source(&algorithm, &key, &signature, &message)
                 .map_err(failed("verify"))?;
             let outcome = JsFuture::from(promise).await.map_err(failed("verify"))?;
             Ok(outcome.as_bool().unwrap_or(false))

@@ -178,7 +178,7 @@ pub fn is_dressed(what: &str, answer: &Answer) {
     assert!(age >= 31_536_000, "{what}: HSTS in {:?}", answer.headers);
     assert_eq!(answer.header("x-content-type-options"), "nosniff", "{what}");
     assert!(answer.header("x-request-id").len() >= 8, "{what}: X-Request-Id in {:?}", answer.headers);
-    let public = ["jwks", "oauth-authorization-server", "style.css"];
+    let public = ["jwks", "oauth-authorization-server", "style.css", "openapi.json"];
     if answer.status >= 400 || !public.iter().any(|name| what.contains(name)) {
         assert_eq!(answer.header("cache-control"), "no-store", "{what}");
     }

@@ -177,7 +177,9 @@ async fn one_browser_is_signed_in_by_one_address() {
     let cookie = begun[0].header("set-cookie").to_owned();
     assert!(cookie.contains("; HttpOnly; SameSite=Lax") && cookie.contains("; Path=/;"), "{cookie}");
     let browser = Browser::of(&world, &begun.remove(0));
-    assert!(browser.page("/account").await.text.matches("<h3>").count() == 1, "one browser in the list");
+    let page = browser.page("/account").await.text;
+    assert!(page.contains("<h3>This browser") && !page.contains("<h3>Another browser"), "one browser in the list: {page}");
+    assert!(page.contains(&format!("<h3>{}", person.matrix.user_id)), "and where they come from: {page}");
     assert_eq!(world.nobodys_browser().page(&path).await.status, 404);
 }
 

@@ -12,7 +12,7 @@ use crate::http;
 use crate::tools;
 use crate::tools::chromium;
 use crate::tools::npm::{self, Npm};
-use crate::tools::python::AUTHLIB;
+use crate::tools::python::{AUTHLIB, SYNAPSE};
 
 impl Suite<'_> {
     /// Runs them against a fresh server; the pictures they take lie beside its `up.json`, in `screenshots`.
@@ -24,21 +24,36 @@ impl Suite<'_> {
             let _lock = tools::install_lock(self.paths, self.progress)?;
             AUTHLIB.ensure(self.paths, self.progress)?;
         }
-        // Where a test is going to have a second provider.
-        let port = http::free_port()?;
+        // Where tests are going to have a second provider, a second homeserver, and one whose certificate nobody vouches for.
+        let [port, second, odd] = [http::free_port()?, http::free_port()?, http::free_port()?];
         let server = self.start(runtime, runtime.name(), "browser", WIDE_LIMITS, |args| {
             args.with_keycloak = true;
             args.provider = second_provider(port);
+            args.homeserver = more_homeservers(second, odd);
+            args.set.push(r#"FEDERATION_DENY=["denied.example"]"#.to_owned());
         })?;
         let mut command = Command::new(Npm::new(self.paths).node());
         command.current_dir(&folder).args(["--test", "--test-reporter=tap", "--test-concurrency=1", "--test-timeout=120000"]);
         command.env("TMCP_UP", &server.up_file).env("TMCP_CHROMIUM", chromium);
         command.env("TMCP_PROVIDER_PORT", port.to_string());
+        command.env("TMCP_SECOND_MATRIX_PORT", second.to_string()).env("TMCP_ODD_MATRIX_PORT", odd.to_string());
+        command.env("TMCP_SYNAPSE_PYTHON", SYNAPSE.interpreter(self.paths));
         command.env("TMCP_PYTHON", AUTHLIB.interpreter(self.paths));
         let name = runtime.name();
         let result = self.step(&format!("browser tests on {name}"), &format!("test-browser-{name}"), &mut command);
         server.end(result)
     }
+}
+
+/// A second homeserver, under a name that may come and under one that may not, and one with a certificate of its own making.
+fn more_homeservers(second: u16, odd: u16) -> Vec<String> {
+    let entry = |name: &str, url: String| json!({"server_name": name, "client_url": url}).to_string();
+    let url = format!("http://localhost:{second}");
+    vec![
+        entry("second.example", url.clone()),
+        entry("denied.example", url),
+        entry("odd.example", format!("https://localhost:{odd}")),
+    ]
 }
 
 /// oidc-provider of the browser tests, twice: as what it is, and as a provider that speaks OAuth 2.0 alone.

@@ -33,6 +33,7 @@ pub fn plan(
         port: http::free_port()?,
         with_matrix: true,
         with_keycloak: false,
+        homeserver: Vec::new(),
         provider: Vec::new(),
         detach: true,
         up_file: Some(data.join("up.json")),

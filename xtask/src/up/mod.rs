@@ -71,6 +71,9 @@ pub struct UpArgs {
     /// Replace or add a configuration value.
     #[arg(long, value_name = "NAME=VALUE", hide = true)]
     pub set: Vec<String>,
+    /// One more entry of HOMESERVERS, as JSON.
+    #[arg(long, value_name = "JSON", hide = true)]
+    pub homeserver: Vec<String>,
     /// One more entry of PROVIDERS, as JSON.
     #[arg(long, value_name = "JSON", hide = true)]
     pub provider: Vec<String>,
@@ -139,6 +142,7 @@ pub fn prepare(paths: &Paths, args: &UpArgs, progress: &Progress) -> Result<Plan
         up_file,
         with_matrix: args.with_matrix,
         with_keycloak: args.with_keycloak,
+        homeservers: args.homeserver.clone(),
         providers: args.provider.clone(),
         with_contract: args.with_contract,
         limits: args.limits.clone(),

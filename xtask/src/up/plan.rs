@@ -26,6 +26,9 @@ pub struct Plan {
     /// Whether a Keycloak runs with it.
     #[serde(default)]
     pub with_keycloak: bool,
+    /// More entries of HOMESERVERS, as JSON.
+    #[serde(default)]
+    pub homeservers: Vec<String>,
     /// More entries of PROVIDERS, as JSON.
     #[serde(default)]
     pub providers: Vec<String>,

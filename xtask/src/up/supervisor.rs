@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::group::Group;
 use crate::interrupt;
 use crate::keys::Keys;
@@ -49,7 +49,7 @@ pub fn run(paths: &Paths, plan: &Plan, progress: &Progress, ready: impl FnOnce(&
         Some(place) => Some(Synapse::start(paths, &plan.data, place, &plan.base_url(), &keys, of_synapse, progress)?),
         None => None,
     };
-    let set = settings(plan, keycloak.as_ref(), &keys)?;
+    let set = settings(plan, matrix_url.as_deref(), keycloak.as_ref(), &keys)?;
     let config = Config::new(&keys, &plan.base_url(), matrix_url.as_deref(), &plan.limits, &set)?;
     server::prepare(paths, plan, &config, progress)?;
     let mut server = server::start(paths, plan, progress)?;
@@ -76,18 +76,23 @@ pub fn run(paths: &Paths, plan: &Plan, progress: &Progress, ready: impl FnOnce(&
 }
 
 /// What is set for this run, with the providers that run beside it.
-fn settings(plan: &Plan, keycloak: Option<&Keycloak>, keys: &Keys) -> Result<Vec<String>> {
-    let given = plan.providers.iter().map(|json| serde_json::from_str(json).context("--provider wants JSON"));
+fn settings(plan: &Plan, matrix_url: Option<&str>, keycloak: Option<&Keycloak>, keys: &Keys) -> Result<Vec<String>> {
+    let read = |list: &[String]| list.iter().map(|json| serde_json::from_str(json)).collect::<Result<Vec<Value>, _>>();
+    let (given, homeservers) = (read(&plan.providers)?, read(&plan.homeservers)?);
     let mut providers: Vec<Value> = keycloak.map(|keycloak| keycloak.provider(keys)).into_iter().collect();
     if keycloak.is_some() && plan.with_matrix {
         providers.push(json!({"id": "matrix", "kind": "matrix", "name": "Matrix", "server_name": synapse::SERVER_NAME}));
     }
-    providers.extend(given.collect::<Result<Vec<_>>>()?);
+    providers.extend(given);
     let mut set = plan.set.clone();
     if !providers.is_empty() {
         set.push(format!("PROVIDERS={}", Value::from(providers)));
         // Providers of development listen on this machine.
-        set.push("PROVIDER_ORIGIN=http://localhost:*".to_owned());
+        set.push("PROVIDER_ORIGIN=*://localhost:*".to_owned());
+    }
+    if !homeservers.is_empty() {
+        let all: Vec<Value> = matrix_url.map(config::homeserver).into_iter().chain(homeservers).collect();
+        set.push(format!("HOMESERVERS={}", Value::from(all)));
     }
     Ok(set)
 }

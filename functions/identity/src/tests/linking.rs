@@ -53,11 +53,17 @@ impl World {
         self.form(session, "/account/unlink", &[("token", &token), ("identity", &id)]).await
     }
 
+    async fn at_work_as(&self, sub: &str) -> Answer {
+        use tmcp_ports::{Clock, Platform};
+        let auth_time = self.platform.clock().now().seconds();
+        let answer = self.sign_in(&json!({"sub": sub, "auth_time": auth_time})).await;
+        assert_eq!(answer.status, 303, "{answer:?}");
+        answer
+    }
+
     /// A session of somebody at the OpenID provider.
     async fn at_work(&self) -> String {
-        let answer = self.sign_in(&json!({})).await;
-        assert_eq!(answer.status, 303, "{answer:?}");
-        cookie(&answer)
+        cookie(&self.at_work_as("f1").await)
     }
 }
 
@@ -120,8 +126,7 @@ async fn an_identity_of_somebody_else_stays_theirs() {
 async fn of_two_people_who_link_one_identity_one_gets_it() {
     let world = World::new().await;
     let first = world.at_work().await;
-    let other = world.sign_in(&json!({"sub": "f2", "preferred_username": "dave"})).await;
-    let second = cookie(&other);
+    let second = cookie(&world.at_work_as("f2").await);
     let mut tasks = Vec::new();
     for session in [first, second] {
         let question = world.proven(&world.link(&session, "forge").await).await;
@@ -166,10 +171,82 @@ async fn a_sign_in_of_long_ago_changes_nothing() {
     let token = field(&world.page(&session).await, "action=\"/account/link\"", "token");
     world.platform.advance(600_000);
     let page = world.page(&session).await;
-    assert!(page.contains("sign in once more") && !page.contains("action=\"/account/link\""), "{page}");
+    assert!(page.contains("prove once more") && page.contains("Sign in with Work"), "{page}");
+    assert!(!page.contains("Sign in with Forge") && !page.contains("Link Forge"), "it is none of theirs: {page}");
     for (path, name) in [("/account/link", "provider"), ("/account/unlink", "identity")] {
         let answer = world.form(&session, path, &[("token", &token), (name, "forge")]).await;
         assert_eq!(answer.status, 403, "{path}: {}", answer.text);
+    }
+}
+
+/// Proving once more who one is: by what is one's own, at a provider that was made to ask.
+#[tokio::test]
+async fn a_session_becomes_one_of_a_moment_ago_by_signing_in_anew_as_the_same_person() {
+    let world = World::new().await;
+    // The provider knew them already, and did not ask.
+    let session = cookie(&world.sign_in(&json!({})).await);
+    let prove = async |session: &str, provider: &str| {
+        let token = field(&world.page(session).await, "action=\"/account/link\"", "token");
+        let fields = [("token", token.as_str()), ("provider", provider), ("purpose", "prove")];
+        let answer = world.form(session, "/account/link", &fields).await;
+        let to = answer.headers["refresh"].to_str().unwrap().strip_prefix("0; url=").unwrap().to_owned();
+        Begun { cookie: cookie(&answer), url: Url::parse(&to).unwrap() }
+    };
+    let now = {
+        use tmcp_ports::{Clock, Platform};
+        world.platform.clock().now().seconds()
+    };
+    for (claims, status) in [
+        (json!({}), 401),
+        (json!({"auth_time": now - 3600}), 401),
+        (json!({"auth_time": now, "sub": "f2"}), 403),
+        (json!({"auth_time": now}), 303),
+    ] {
+        let begun = prove(&session, "work").await;
+        assert_eq!(begun.parameter("prompt"), "login");
+        world.answers_with(&begun, &claims);
+        let both = format!("{}; {session}", begun.cookie);
+        let answer = world.back("work", &both, &format!("code=c&state={}", begun.parameter("state"))).await;
+        assert_eq!(answer.status, status, "{claims}: {answer:?}");
+        if status == 303 {
+            assert!(world.page(&cookie(&answer)).await.contains("Link Forge"));
+            assert!(world.page(&session).await.contains("does not know you"), "the old session is over");
+        }
+    }
+    // Nobody came to be by it.
+    assert_eq!(world.rows("SELECT uid FROM users").await.len(), 1);
+    let session = cookie(&world.sign_in(&json!({})).await);
+    let begun = prove(&session, "forge").await;
+    let answer = world.back("forge", &begun.cookie, &format!("code=c&state={}", begun.parameter("state"))).await;
+    assert_eq!((answer.status, world.rows("SELECT uid FROM users").await.len()), (403, 1), "none of theirs");
+}
+
+#[tokio::test]
+async fn whoever_takes_an_identity_away_is_signed_out_everywhere_else() {
+    for step in 0.. {
+        let world = World::new().await;
+        let (session, other) = (world.at_work().await, world.at_work().await);
+        let question = world.proven(&world.link(&session, "forge").await).await;
+        assert_eq!(world.say_yes(&session, &question).await.status, 303);
+        let native = world.native_token().await;
+        world.platform.faults().die_at(Some(step));
+        let died = dies(world.unlink(&session, "carol (Forge)")).is_none();
+        world.platform.faults().die_at(None);
+        let gone = world.rows("SELECT uid FROM identities").await.len() == 1;
+        world.platform.advance(60_001);
+        let maintain = tmcp_protocol::routes::INTERNAL_MAINTAIN_ACCOUNT;
+        assert_eq!(world.account.internal(&maintain, json!({})).await.status, 200);
+        assert_eq!(world.rows("SELECT uid FROM cut_offs").await.len(), 0, "step {step}");
+        if gone {
+            assert!(world.page(&other).await.contains("does not know you"), "step {step}");
+            assert!(world.page(&session).await.contains("carol (Work"), "step {step}");
+            let handed = world.account.json("POST", "/api/v1/auth/browser", &native, json!({})).await;
+            assert_eq!(handed.status, 401, "step {step}: {handed:?}");
+        }
+        if !died {
+            assert!(gone && step > 8, "{step} steps");
+            return;
+        }
     }
 }
 

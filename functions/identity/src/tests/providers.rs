@@ -146,6 +146,12 @@ impl World {
         self.back("forge", &begun.cookie, &format!("code=c&state={}", begun.parameter("state"))).await
     }
 
+    /// A platform token of the person at the OpenID provider, by a native app.
+    pub async fn native_token(&self) -> String {
+        let answer = self.auth.json("POST", "/api/v1/auth/oauth", "", native(self, "app.example:/back", NONCE)).await;
+        answer.body["access_token"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+    }
+
     pub async fn rows(&self, query: &'static str) -> Vec<Json> {
         let rows = self.platform.sql().query(stmt!(query)).await.unwrap();
         rows.into_iter().map(|row| Json::Object(row.0)).collect()

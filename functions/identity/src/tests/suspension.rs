@@ -159,6 +159,38 @@ async fn what_cannot_be_said_is_refused() {
     assert_eq!(world.alice().await.status, 200);
 }
 
+#[tokio::test]
+async fn a_lift_finds_apps_whose_sessions_ended_meanwhile() {
+    let world = World::new().await;
+    let alice = Alice::new(&world).await;
+    assert_eq!(world.suspend().await.status, 200);
+    let ended = world.auth.form("/oauth2/revoke", &format!("client_id=ma_a&token={}", alice.refresh)).await;
+    assert_eq!(ended.status, 200, "{ended:?}");
+    assert_eq!(world.admin("lift", json!({"user": ALICE})).await.status, 200);
+    assert_eq!(world.exchange(&alice.platform).await.status, 200);
+    assert_eq!(world.rows("SELECT uid FROM standings_told").await.len(), 0);
+    // Nor is an app missed whose session ended before, while its access token lives.
+    let granted = world.exchange(&alice.platform).await;
+    world.auth.form("/oauth2/revoke", &format!("client_id=ma_a&token={}", text(&granted, "refresh_token"))).await;
+    assert_eq!(world.suspend().await.status, 200);
+    assert_eq!(world.rows("SELECT app_id FROM standings_told").await, [json!({"app_id": "ma_a"})]);
+}
+
+#[tokio::test]
+async fn every_use_of_the_secret_leaves_a_row() {
+    let world = World::new().await;
+    for (what, body) in [
+        ("suspend", json!({"user": "@nobody:hs", "reason": "r"})),
+        ("suspend", json!({"user": "@nobody:hs", "reason": ""})),
+        ("lift", json!({"user": "@nobody:hs"})),
+    ] {
+        assert!(world.admin(what, body).await.status >= 400);
+    }
+    let rows = world.rows("SELECT action, target FROM audit WHERE actor = 'administrator' AND outcome = 'refused'").await;
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert!(rows.iter().all(|row| row["target"] == "@nobody:hs"));
+}
+
 /// Wherever it dies, maintenance finishes what was said; before the batch nothing was.
 #[tokio::test]
 async fn a_suspension_that_dies_is_finished() {

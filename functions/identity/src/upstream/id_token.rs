@@ -5,10 +5,44 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use tmcp_protocol::Millis;
-use tmcp_protocol::jwk::PublicJwk;
+use tmcp_protocol::jwk::{EcPublicJwk, PublicJwk};
 
-/// The one algorithm that we take: every OpenID provider has to have it (OpenID Connect Core section 15.1).
-const ALGORITHM: &str = "RS256";
+/// The algorithms that we take: the one that every OpenID provider has to have (OpenID Connect Core section 15.1), and the usual other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// RSA with SHA-256.
+    Rs256,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+}
+
+impl Algorithm {
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "RS256" => Some(Algorithm::Rs256),
+            "ES256" => Some(Algorithm::Es256),
+            _ => None,
+        }
+    }
+
+    /// Its name, and the type of its keys.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Algorithm::Rs256 => ("RS256", "RSA"),
+            Algorithm::Es256 => ("ES256", "EC"),
+        }
+    }
+}
+
+/// A key that can verify a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    /// For RS256.
+    Rsa(PublicJwk),
+    /// For ES256.
+    Ec(EcPublicJwk),
+}
+
 /// How far clocks may be apart, in seconds.
 const SKEW_S: i64 = 60;
 /// A token that was issued longer ago was not issued for this sign-in, in seconds.
@@ -21,6 +55,8 @@ const MODULUS: std::ops::RangeInclusive<usize> = 342..=684;
 /// A token whose signature nobody has checked yet.
 #[derive(Debug)]
 pub struct Parsed<'a> {
+    /// How it says that it was signed.
+    pub algorithm: Algorithm,
     /// Which key it says that it was signed with.
     pub kid: Option<String>,
     /// What was signed.
@@ -45,25 +81,25 @@ pub fn parse(token: &str) -> Result<Parsed<'_>, Refusal> {
     let (signing_input, signature) = token.rsplit_once('.').ok_or(malformed.clone())?;
     let (header, claims) = signing_input.split_once('.').ok_or(malformed.clone())?;
     let (Some(header), Some(claims)) = (part(header), part(claims)) else { return Err(malformed) };
-    if header.get("alg").and_then(Value::as_str) != Some(ALGORITHM) {
-        return Err(Refusal::Provider("an id token under another algorithm than RS256"));
-    }
+    let algorithm = header.get("alg").and_then(Value::as_str).and_then(Algorithm::parse);
+    let algorithm = algorithm.ok_or(Refusal::Provider("an id token under another algorithm than RS256 and ES256"))?;
     // An extension that must be understood is one that we do not (RFC 7515 section 4.1.11).
     if header.get("crit").is_some() {
         return Err(Refusal::Provider("an id token with a critical extension"));
     }
     let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| malformed)?;
     let kid = header.get("kid").and_then(Value::as_str).map(str::to_owned);
-    Ok(Parsed { kid, signing_input, signature, claims })
+    Ok(Parsed { algorithm, kid, signing_input, signature, claims })
 }
 
-/// The key of a set (RFC 7517) that a token names; without a name, the only one that there is.
-pub fn key(set: &Value, kid: Option<&str>) -> Option<PublicJwk> {
+/// The key of a set (RFC 7517) that a token names, if it is one of its algorithm; without a name, the only one that there is.
+pub fn key(set: &Value, algorithm: Algorithm, kid: Option<&str>) -> Option<Key> {
     let text = |key: &Value, name: &str| key.get(name).and_then(Value::as_str).map(str::to_owned);
+    let (alg, kty) = algorithm.names();
     let fits = |key: &&Value| {
-        text(key, "kty").is_some_and(|kty| kty == "RSA")
+        text(key, "kty").is_some_and(|found| found == kty)
             && text(key, "use").is_none_or(|use_| use_ == "sig")
-            && text(key, "alg").is_none_or(|alg| alg == ALGORITHM)
+            && text(key, "alg").is_none_or(|found| found == alg)
             && kid.is_none_or(|kid| text(key, "kid").as_deref() == Some(kid))
     };
     let mut fitting = set.get("keys")?.as_array()?.iter().filter(fits);
@@ -71,17 +107,19 @@ pub fn key(set: &Value, kid: Option<&str>) -> Option<PublicJwk> {
     if kid.is_none() && fitting.next().is_some() {
         return None;
     }
-    let (n, e) = (text(key, "n")?, text(key, "e")?);
-    let named = |text: &str| text.to_owned();
-    let found = PublicJwk {
-        kty: named("RSA"),
-        kid: text(key, "kid").unwrap_or_default(),
-        alg: named(ALGORITHM),
-        use_: named("sig"),
-        n,
-        e,
-    };
-    MODULUS.contains(&found.n.len()).then_some(found)
+    let kid = text(key, "kid").unwrap_or_default();
+    match algorithm {
+        Algorithm::Rs256 => {
+            let (n, e) = (text(key, "n")?, text(key, "e")?);
+            let named = |text: &str| text.to_owned();
+            let found = PublicJwk { kty: named(kty), kid, alg: named(alg), use_: named("sig"), n, e };
+            MODULUS.contains(&found.n.len()).then_some(Key::Rsa(found))
+        }
+        Algorithm::Es256 => {
+            let (x, y) = (text(key, "x")?, text(key, "y")?);
+            text(key, "crv").is_some_and(|curve| curve == "P-256").then_some(Key::Ec(EcPublicJwk { kid, x, y }))
+        }
+    }
 }
 
 /// What a token must say.
@@ -229,8 +267,9 @@ mod tests {
     }
 
     #[test]
-    fn only_rs256_and_nothing_critical() {
+    fn only_what_is_on_the_list_and_nothing_critical() {
         assert!(parse(&token(&json!({"alg": "RS256", "kid": "k"}))).is_ok_and(|token| token.kid.as_deref() == Some("k")));
+        assert!(parse(&token(&json!({"alg": "ES256"}))).is_ok_and(|token| token.algorithm == Algorithm::Es256));
         for header in [json!({"alg": "none"}), json!({"alg": "HS256"}), json!({"alg": "rs256"}), json!({}), json!([])] {
             assert!(parse(&token(&header)).is_err(), "{header}");
         }
@@ -251,7 +290,11 @@ mod tests {
             key
         };
         let set = |keys: &[Value]| json!({ "keys": keys });
-        let found = |keys: &[Value], kid: Option<&str>| key(&set(keys), kid).map(|key| key.kid);
+        let found = |keys: &[Value], kid: Option<&str>| match key(&set(keys), Algorithm::Rs256, kid) {
+            Some(Key::Rsa(key)) => Some(key.kid),
+            Some(Key::Ec(key)) => panic!("{key:?}"),
+            None => None,
+        };
         assert_eq!(found(&[key_of(&[])], Some("k")).as_deref(), Some("k"));
         assert_eq!(found(&[key_of(&[])], None).as_deref(), Some("k"));
         let encrypts = key_of(&[("use", json!("enc")), ("alg", json!("RSA-OAEP"))]);
@@ -263,6 +306,16 @@ mod tests {
             assert_eq!(found(&[bad], Some("k")), None);
         }
         assert_eq!(found(&[key_of(&[])], Some("other")), None);
-        assert_eq!(key(&json!([]), None), None);
+        assert_eq!(key(&json!([]), Algorithm::Rs256, None), None);
+        // No key is taken for one of the other kind.
+        let ec = json!({"kty": "EC", "kid": "k", "crv": "P-256", "x": "a", "y": "b"});
+        let both = set(&[key_of(&[]), ec.clone()]);
+        assert!(matches!(key(&both, Algorithm::Es256, Some("k")), Some(Key::Ec(_))));
+        assert!(matches!(key(&both, Algorithm::Rs256, Some("k")), Some(Key::Rsa(_))));
+        for (name, value) in [("crv", "P-384"), ("alg", "RS256"), ("use", "enc"), ("kty", "RSA")] {
+            let mut bad = ec.clone();
+            bad[name] = json!(value);
+            assert_eq!(key(&set(&[bad]), Algorithm::Es256, Some("k")), None, "{name} {value}");
+        }
     }
 }

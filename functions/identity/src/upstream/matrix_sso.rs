@@ -17,7 +17,7 @@ use url::Url;
 
 async fn configured<P: Platform>(call: &Call<P>, server_name: &ServerName) -> Result<Homeserver, Failure> {
     let found = homeserver::find(call, Some(server_name.as_str())).await?;
-    found.ok_or_else(|| Failure::unavailable(format!("{server_name} is not one of HOMESERVERS")))
+    found.ok_or_else(|| Failure::unavailable(format!("{server_name} is not one of HOMESERVERS, or FEDERATION_DENY names it")))
 }
 
 /// Where a person goes to sign in. The homeserver adds its token to the address that we name.
@@ -71,5 +71,7 @@ pub async fn prove<P: Platform>(
         display_name: None,
         avatar_url: None,
         email: None,
+        // It cannot be told to ask anew.
+        proven_at: call.now(),
     }))
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tmcp_http::body::Form;
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{HttpClient, OutboundRequest, Platform, Trust};
+use tmcp_protocol::Millis;
 use tmcp_protocol::provider::{Kind, Provider, Registration};
 use url::{Url, form_urlencoded};
 
@@ -34,6 +35,8 @@ pub struct Proven {
     pub avatar_url: Option<String>,
     /// An address that the provider has verified.
     pub email: Option<String>,
+    /// When the person proved there who they are; 0 where the provider does not say.
+    pub proven_at: Millis,
 }
 
 /// Where the provider sends people back to.

@@ -48,5 +48,7 @@ pub async fn prove<P: Platform>(
         display_name: text(&document, "name").map(str::to_owned),
         avatar_url: None,
         email: None,
+        // It cannot be told to ask anew.
+        proven_at: call.now(),
     }))
 }

@@ -1,12 +1,14 @@
 //! OpenID Connect: discovery, the code, and the id token. The picture that a token may name is never fetched.
 
-use super::{Proven, Redeemed, id_token, redeem, text};
+use super::id_token::{self, Key};
+use super::{Proven, Redeemed, redeem, text};
 use crate::documents;
 use crate::refusal::Refusal;
 use crate::transaction::Proofs;
 use serde_json::Value;
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{Platform, Signer, Trust};
+use tmcp_protocol::Millis;
 use tmcp_protocol::provider::Provider;
 use url::Url;
 
@@ -100,6 +102,7 @@ pub async fn prove<P: Platform>(
         display_name: own("name"),
         avatar_url: None,
         email: own("email").filter(|_| is_verified),
+        proven_at: claims.get("auth_time").and_then(Value::as_i64).map(Millis::from_seconds).unwrap_or_default(),
     }))
 }
 
@@ -115,10 +118,19 @@ async fn verified<P: Platform>(
         Err(refusal) => return Ok(Err(refusal)),
     };
     let kid = token.kid.as_deref();
-    let keys =
-        documents::get(call, trust(issuer, jwks_uri), jwks_uri.as_str(), |keys| id_token::key(keys, kid).is_some()).await?;
-    let Some(key) = id_token::key(&keys, kid) else { return Ok(Err(Refusal::Provider("no key of that name"))) };
-    match call.platform.signer().verify(&key, token.signing_input.as_bytes(), &token.signature).await {
+    let keys = documents::get(call, trust(issuer, jwks_uri), jwks_uri.as_str(), |keys| {
+        id_token::key(keys, token.algorithm, kid).is_some()
+    })
+    .await?;
+    let Some(key) = id_token::key(&keys, token.algorithm, kid) else {
+        return Ok(Err(Refusal::Provider("no key of that name")));
+    };
+    let (signer, signed) = (call.platform.signer(), token.signing_input.as_bytes());
+    let outcome = match &key {
+        Key::Rsa(key) => signer.verify(key, signed, &token.signature).await,
+        Key::Ec(key) => signer.verify_es256(key, signed, &token.signature).await,
+    };
+    match outcome {
         Ok(true) => Ok(Ok(token.claims)),
         Ok(false) => Ok(Err(Refusal::Provider("wrong signature"))),
         Err(error) => {
