@@ -125,7 +125,9 @@ async fn the_limit_holds_for_bodies_that_do_not_tell_their_length() {
     let chunk = [b"4000\r\n".as_slice(), &[b'x'; 0x4000], b"\r\n"].concat();
     for (path, kind) in [("/api/v1/auth/matrix", "application/json"), ("/oauth2/token", "application/x-www-form-urlencoded")] {
         let head = format!("POST {path} HTTP/1.1\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked");
-        let (status, text) = raw(&world, &head, &[chunk.as_slice(), &chunk, b"0\r\n\r\n"].concat()).await;
+        // One byte over it: a server that refuses closes, and what it has not read by then may take its answer along (RFC 9112
+        // section 9.6), so that there is next to nothing of it.
+        let (status, text) = raw(&world, &head, &[chunk.as_slice(), b"1\r\nx\r\n0\r\n\r\n"].concat()).await;
         assert_eq!(status, 413, "{path}: {text}");
         let (status, text) = raw(&world, &head, &[chunk.as_slice(), b"0\r\n\r\n"].concat()).await;
         assert_eq!(status, 400, "{path}: {text}");
