@@ -28,10 +28,10 @@ export async function startProvider() {
   return { origin, secret, close: () => server.close() };
 }
 
-/** Signs in at it, with any password. */
-export async function signInThere(page, who) {
+/** Signs in at it, with any password. Who agreed before is not asked again. */
+export async function signInThere(page, who, { agreed = false } = {}) {
   await page.getByPlaceholder('Enter any login').fill(who);
   await page.getByPlaceholder('and password').fill('any');
   await page.getByRole('button', { name: 'Sign-in' }).click();
-  await page.getByRole('button', { name: 'Continue' }).click();
+  if (!agreed) await page.getByRole('button', { name: 'Continue' }).click();
 }

@@ -150,8 +150,8 @@ test('a person links another way to sign in, and is the same by both', () => inB
   // The provider did not say when they signed in there: it has to ask them once more.
   assert.equal(await page.getByRole('button', { name: 'Link Plain' }).count(), 0);
   await page.getByRole('button', { name: 'Sign in with Second' }).click();
-  await signInThere(page, 'ivan');
-  await page.getByRole('heading', { name: 'Your account' }).waitFor();
+  await signInThere(page, 'ivan', { agreed: true });
+  await page.getByRole('button', { name: 'Link Plain' }).waitFor();
   // Another person is to sign in at the other one.
   await page.context().clearCookies({ domain: 'localhost' });
   await page.getByRole('button', { name: 'Link Plain' }).click();
