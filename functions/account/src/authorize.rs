@@ -47,6 +47,12 @@ fn address<P: Platform>(call: &Call<P>, redirect_uri: &str, answer: &[(&str, &st
     Ok(to.into())
 }
 
+/// The app's address, with the answer that the person does not come.
+fn denied<P: Platform>(call: &Call<P>, request: &AuthorizeRequest, why: &str) -> Result<String, Failure> {
+    let answer = [("error", "access_denied"), ("error_description", why), ("state", request.state.as_str())];
+    address(call, &request.redirect_uri, &answer)
+}
+
 fn tell<P: Platform>(call: &Call<P>, wrong: &Wrong) -> Result<Reply, Failure> {
     match wrong {
         Wrong::Page(message) => Err(Failure::invalid(*message)),
@@ -68,9 +74,8 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let Some(browser) = browser::current(&call).await? else { return sign_in::page(&call, Some(&client)).await };
     call.is_about(Some(browser.uid.as_str()), Some(client.app_id.as_str()));
     if browser.names.sub.is_none() {
-        let why = "an app knows people by their Matrix id, and this one has none";
-        let answer = [("error", "access_denied"), ("error_description", why), ("state", request.state.as_str())];
-        return pages::no_matrix(&browser, &client, &address(&call, &request.redirect_uri, &answer)?, &again(&call.query));
+        let back = denied(&call, &request, "an app knows people by their Matrix id, and this one has none")?;
+        return pages::no_matrix(&browser, &client, &back, &again(&call.query));
     }
     // Each way from here leaves a row behind.
     call.draw(&SubjectId::user(&browser.uid, client.app_id.as_str()), LimitClass::Consent).await?;
@@ -112,11 +117,7 @@ pub fn again(query: &str) -> String {
 /// To the app, which the person refused.
 pub async fn refused<P: Platform>(call: &Call<P>, query: &str) -> Result<Reply, Failure> {
     match checked(call, query).await?.1 {
-        Ok(request) => {
-            let why = "the person did not agree";
-            let answer = [("error", "access_denied"), ("error_description", why), ("state", request.state.as_str())];
-            back(call, &request.redirect_uri, &answer)
-        }
+        Ok(request) => Ok(Reply::see_other(&denied(call, &request, "the person did not agree")?)),
         Err(wrong) => tell(call, &wrong),
     }
 }

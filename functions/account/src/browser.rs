@@ -124,11 +124,16 @@ pub async fn current<P: Platform>(call: &Call<P>) -> Result<Option<Browser>, Fai
     Ok(Some(Browser { id: row.id, uid: row.uid, names, proven_at: row.proven_at, held, secret }))
 }
 
+/// Who is there; refuses where nobody is.
+pub async fn required<P: Platform>(call: &Call<P>) -> Result<Browser, Failure> {
+    let signed_out = || Failure::new(ErrorCode::InvalidToken, "this browser is signed out: sign in, and try once more");
+    current(call).await?.ok_or_else(signed_out)
+}
+
 /// Who sent a form of ours; refuses one that another page made up.
 pub async fn sender<P: Platform>(call: &Call<P>, kind: Form, form: &body::Form) -> Result<Browser, Failure> {
     let token = form.require("token")?;
-    let signed_out = || Failure::new(ErrorCode::InvalidToken, "this browser is signed out: sign in, and try once more");
-    let browser = current(call).await?.ok_or_else(signed_out)?;
+    let browser = required(call).await?;
     if same_secret(token, &browser.token(kind)) {
         return Ok(browser);
     }

@@ -74,8 +74,7 @@ struct Shown {
 
 /// GET /account/link
 pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let signed_out = || Failure::new(ErrorCode::InvalidToken, "this browser is signed out: sign in, and try once more");
-    let browser = browser::current(&call).await?.ok_or_else(signed_out)?;
+    let browser = browser::required(&call).await?;
     let handle = call.parameter("handle").unwrap_or_default();
     let body = json!({"handle": handle, "uid": browser.uid, "session": browser.id});
     let Shown { name } = call.ask(&INTERNAL_LINK_SHOW, &body).await?.map_err(told)?;

@@ -76,13 +76,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let (uid, names) = (user.uid.clone(), user.names(&provider.name, AuthLevel::Full));
     let body = json!({"uid": uid, "names": names, "agent": agent, "address": address, "replaces": replaces,
         "proven_at": proven_at});
-    let Begun { secret, seconds } = match call.ask(&INTERNAL_BEGIN_BROWSER, &body).await? {
-        Ok(begun) => begun,
-        Err(refused) if refused.code == ErrorCode::AccountSuspended.as_str() => {
-            return Err(Failure::suspended_as(refused.details));
-        }
-        Err(refused) => return Err(refused.into()),
-    };
+    let Begun { secret, seconds } = call.ask(&INTERNAL_BEGIN_BROWSER, &body).await??;
     let cookie = Cookie::Session.set(&call.settings.issuer, &secret, seconds);
     Ok(Reply::see_other(&go_on).header(header::SET_COOKIE, &cookie))
 }

@@ -3,13 +3,14 @@
 //! The race: of two who take away the last two, one is refused: the condition is in the statement. What if it dies? It is one batch.
 
 use crate::sql::{self, IdentityRow};
+use crate::verify::member;
 use crate::{linking, providers};
 use serde_json::{Value, json};
 use tmcp_http::audit::Entry;
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
-use tmcp_protocol::ErrorCode;
 use tmcp_protocol::provider::{Kind, Provider};
+use tmcp_protocol::{ErrorCode, MatrixUserId};
 
 /// What names an identity in a form: neither provider nor external id is anybody's business there.
 fn id(row: &IdentityRow) -> String {
@@ -20,25 +21,21 @@ fn id(row: &IdentityRow) -> String {
 fn way<P: Platform>(call: &Call<P>, row: &IdentityRow) -> Result<Option<String>, Failure> {
     let is_it = |provider: &&Provider| match &provider.kind {
         Kind::Matrix(server) => {
-            row.kind == "matrix" && row.external_id.split_once(':').is_some_and(|(_, name)| name == server.as_str())
+            MatrixUserId::parse(row.external_id.as_str()).is_ok_and(|id| row.kind == "matrix" && id.server() == server.as_str())
         }
         _ => provider.instance().as_deref() == Some(row.provider.as_str()),
     };
     Ok(providers::all(&call.platform)?.iter().find(is_it).map(|provider| provider.id.clone()))
 }
 
-fn text<'a>(message: &'a Value, name: &str) -> &'a str {
-    message.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
 /// POST /internal/identities
 pub async fn list<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let message: Value = call.message()?;
-    let rows: Vec<IdentityRow> = call.platform.sql().rows(stmt!(sql::IDENTITIES, text(&message, "uid"))).await?;
+    let rows: Vec<IdentityRow> = call.platform.sql().rows(stmt!(sql::IDENTITIES, member(&message, "uid"))).await?;
     let primary = rows.iter().position(|row| row.kind == "matrix");
     let mut shown = Vec::new();
     for (n, row) in rows.iter().enumerate() {
-        let name = linking::shown(&call, &row.kind, &row.provider, &row.external_id, &row.username)?;
+        let name = linking::shown(&call, row)?;
         shown.push(json!({
             "id": id(row), "name": name, "since": row.created_at, "used": row.last_used_at, "primary": primary == Some(n),
             "way": way(&call, row)?,
@@ -50,7 +47,7 @@ pub async fn list<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 /// POST /internal/identities/unlink
 pub async fn unlink<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let message: Value = call.message()?;
-    let (uid, wanted) = (text(&message, "uid"), text(&message, "id"));
+    let (uid, wanted) = (member(&message, "uid"), member(&message, "id"));
     call.is_about(Some(uid), None);
     let rows: Vec<IdentityRow> = call.platform.sql().rows(stmt!(sql::IDENTITIES, uid)).await?;
     let row = rows.iter().find(|row| id(row) == wanted);

@@ -13,7 +13,7 @@
 //! end of its handle are one batch; before it nothing is linked, and the person begins again.
 
 use crate::providers;
-use crate::sql::{self, LinkRow, UserRow};
+use crate::sql::{self, IdentityRow, UserRow};
 use crate::transaction::{self, Bound};
 use crate::upstream::{self, Proven};
 use crate::user::label;
@@ -23,6 +23,7 @@ use tmcp_http::audit::Entry;
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::ErrorCode;
+use tmcp_protocol::routes::ACCOUNT;
 use tmcp_protocol::token::AuthLevel;
 
 /// So long may a person think about it.
@@ -45,7 +46,7 @@ pub async fn begin<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let LinkBegin { provider, uid, session, cookie } = call.message()?;
     let provider = providers::find(&call, &provider)?;
     let bound = Bound { uid, session };
-    let begun = transaction::begin(&call, &provider.id, "/account", cookie, Some(bound)).await?;
+    let begun = transaction::begin(&call, &provider.id, ACCOUNT.path, cookie, Some(bound)).await?;
     let url = upstream::address(&call, &provider, &begun.state, &begun.proofs).await?;
     Reply::json(&json!({"url": url.as_str(), "cookie": begun.cookie}))
 }
@@ -80,28 +81,25 @@ fn over() -> Failure {
 }
 
 /// What an identity is called on a page.
-pub fn shown<P: Platform>(
-    call: &Call<P>,
-    kind: &str,
-    instance: &str,
-    external_id: &str,
-    username: &str,
-) -> Result<String, Failure> {
-    if kind == "matrix" {
-        return Ok(external_id.to_owned());
+pub fn shown<P: Platform>(call: &Call<P>, row: &IdentityRow) -> Result<String, Failure> {
+    if row.kind == "matrix" {
+        return Ok(row.external_id.clone());
     }
     let all = providers::all(&call.platform)?;
-    let provider = all.iter().find(|provider| provider.instance().as_deref() == Some(instance));
-    Ok(label(username, provider.map_or("a provider that is not there any more", |provider| provider.name.as_str())))
+    let provider = all.iter().find(|provider| provider.instance().as_deref() == Some(row.provider.as_str()));
+    Ok(label(&row.username, provider.map_or("a provider that is not there any more", |provider| provider.name.as_str())))
+}
+
+async fn waiting<P: Platform>(call: &Call<P>, hash: &str, uid: &str, session: &str) -> Result<IdentityRow, Failure> {
+    let found: Option<IdentityRow> = call.platform.sql().first(stmt!(sql::FIND_LINK, hash, uid, session, call.now())).await?;
+    found.ok_or_else(over)
 }
 
 /// POST /internal/link/show
 pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let LinkHandle { handle, uid, session } = call.message()?;
-    let find = stmt!(sql::FIND_LINK, sha256_hex(handle), uid, session, call.now());
-    let row: Option<LinkRow> = call.platform.sql().first(find).await?;
-    let row = row.ok_or_else(over)?;
-    Reply::json(&json!({ "name": shown(&call, &row.kind, &row.provider, &row.external_id, &row.username)? }))
+    let row = waiting(&call, &sha256_hex(handle), &uid, &session).await?;
+    Reply::json(&json!({ "name": shown(&call, &row)? }))
 }
 
 /// POST /internal/link/confirm
@@ -109,8 +107,7 @@ pub async fn confirm<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let LinkHandle { handle, uid, session } = call.message()?;
     call.is_about(Some(&uid), None);
     let (hash, now, database) = (sha256_hex(handle), call.now(), call.platform.sql());
-    let row: Option<LinkRow> = database.first(stmt!(sql::FIND_LINK, hash.as_str(), uid.as_str(), session.as_str(), now)).await?;
-    let row = row.ok_or_else(over)?;
+    let row = waiting(&call, &hash, &uid, &session).await?;
     if database.query(stmt!(sql::IDENTITIES, uid.as_str())).await?.len() >= MOST {
         return Err(Failure::new(ErrorCode::Conflict, "this account has as many identities as it can have"));
     }

@@ -121,20 +121,7 @@ pub struct ProfileRow {
     pub updated_at: Millis,
 }
 
-/// An identity that waits to be linked, as a row.
-#[derive(Debug, Clone, Deserialize)]
-pub struct LinkRow {
-    /// What the external id is unique within.
-    pub provider: String,
-    /// The person there.
-    pub external_id: String,
-    /// The provider's kind.
-    pub kind: String,
-    /// What they are called there.
-    pub username: String,
-}
-
-/// An identity as a row.
+/// An identity as a row: a person's, or one that waits to be linked.
 #[derive(Debug, Clone, Deserialize)]
 pub struct IdentityRow {
     /// What the external id is unique within.
@@ -145,9 +132,11 @@ pub struct IdentityRow {
     pub kind: String,
     /// What they are called there.
     pub username: String,
-    /// Since when.
+    /// Since when; told of a person's alone.
+    #[serde(default)]
     pub created_at: Millis,
-    /// When it was last signed in with.
+    /// When it was last signed in with; likewise.
+    #[serde(default)]
     pub last_used_at: Millis,
 }
 

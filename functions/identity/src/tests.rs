@@ -3,6 +3,7 @@
 mod linking;
 mod providers;
 mod suspension;
+mod world;
 
 use serde_json::{Value as Json, json};
 use tmcp_protocol::routes::{INTERNAL_MAINTAIN_IDENTITY, INTERNAL_VERIFY};

@@ -135,7 +135,8 @@ async fn redeem<P: Platform>(call: &Call<P>, brought: &Value) -> Result<Result<P
     upstream::prove(call, &provider, &answer, redirect_uri, &proofs).await
 }
 
-fn member<'a>(brought: &'a Value, name: &str) -> &'a str {
+/// A text of a message; empty where it is none.
+pub(crate) fn member<'a>(brought: &'a Value, name: &str) -> &'a str {
     brought.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 

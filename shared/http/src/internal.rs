@@ -12,9 +12,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use tmcp_ports::{Clock, Platform, Services};
-use tmcp_protocol::Millis;
 use tmcp_protocol::routes::Route;
 use tmcp_protocol::service::ServiceKeys;
+use tmcp_protocol::{ErrorCode, Millis};
 
 /// The header that carries the token.
 pub const HEADER: &str = "x-tmcp-service";
@@ -94,6 +94,10 @@ pub struct Refused {
 
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
+        // Whoever asked, the person is told.
+        if refused.code == ErrorCode::AccountSuspended.as_str() {
+            return Failure::suspended_as(refused.details);
+        }
         Failure::unavailable(format!("another function answered {} {}", refused.status, refused.code))
     }
 }

@@ -99,7 +99,6 @@ pub async fn verify<P: Platform>(call: &Call<P>, mut credentials: Value) -> Resu
     match call.ask::<Verified>(&INTERNAL_VERIFY, &credentials).await? {
         Ok(verified) => Ok(Some(verified)),
         Err(refused) if refused.status == 401 => Ok(None),
-        Err(refused) if refused.code == ErrorCode::AccountSuspended.as_str() => Err(Failure::suspended_as(refused.details)),
         Err(refused) if by_code && refused.status == 400 => Err(Failure::invalid(refused.message)),
         Err(refused) if by_code && refused.status == 404 => Err(Failure::new(ErrorCode::NotFound, refused.message)),
         Err(refused) => Err(refused.into()),

@@ -1,6 +1,6 @@
 //! Linking identities and taking them away, through the pipelines of identity, account and auth.
 
-use super::providers::{Begun, World, cookie};
+use super::world::{Begun, World, cookie};
 use serde_json::json;
 use tmcp_testkit::{Answer, dies};
 use url::Url;

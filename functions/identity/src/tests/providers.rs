@@ -1,166 +1,11 @@
 //! Sign-ins at providers, through the pipelines of identity, account and auth, with providers that answer from a table.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use super::world::{Begun, DISCOVERY, FORGE_TOKEN, FORGE_USER, HS, KEYS, NONCE, TOKEN, World, cookie, discovery, native, signed};
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
-use tmcp_ports::{Platform, Sql, stmt};
-use tmcp_protocol::jwk::KeySet;
-use tmcp_protocol::routes::{Function, INTERNAL_MAINTAIN_IDENTITY};
-use tmcp_testkit::{Answer, Client, TestPlatform, dies};
+use tmcp_protocol::routes::INTERNAL_MAINTAIN_IDENTITY;
+use tmcp_testkit::dies;
 use url::Url;
-
-const ISSUER: &str = "https://id.example/realms/w";
-const DISCOVERY: &str = "https://id.example/realms/w/.well-known/openid-configuration";
-const TOKEN: &str = "https://id.example/realms/w/token";
-const KEYS: &str = "https://id.example/realms/w/keys";
-const FORGE_TOKEN: &str = "https://forge.example/token";
-const FORGE_USER: &str = "https://forge.example/user";
-const HS: &str = "http://hs:8008/_matrix/client/v3";
-
-#[derive(Clone)]
-pub struct World {
-    pub platform: TestPlatform,
-    pub identity: Client,
-    pub account: Client,
-    pub auth: Client,
-}
-
-/// What a browser has of a sign-in that is under way.
-pub struct Begun {
-    pub cookie: String,
-    pub url: Url,
-}
-
-impl Begun {
-    pub fn parameter(&self, name: &str) -> String {
-        let found = self.url.query_pairs().find(|(found, _)| found == name);
-        found.unwrap_or_else(|| panic!("no {name} in {}", self.url)).1.into_owned()
-    }
-}
-
-pub fn cookie(answer: &Answer) -> String {
-    let set = answer.headers.get("set-cookie").unwrap_or_else(|| panic!("no cookie in {answer:?}")).to_str().unwrap();
-    set.split(';').next().unwrap().to_owned()
-}
-
-fn discovery(more: &Json) -> String {
-    let mut document = json!({
-        "issuer": ISSUER, "authorization_endpoint": format!("{ISSUER}/auth"), "token_endpoint": TOKEN, "jwks_uri": KEYS,
-    });
-    document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    document.to_string()
-}
-
-fn signed(header: &Json, claims: &Json) -> String {
-    let ring = KeySet::parse_private(tmcp_testkit::private_ring()).unwrap();
-    let encoded = |value: &Json| URL_SAFE_NO_PAD.encode(value.to_string());
-    let input = format!("{}.{}", encoded(header), encoded(claims));
-    let signature = tmcp_rs256::sign(&ring.keys[0], input.as_bytes()).unwrap();
-    format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
-}
-
-impl World {
-    pub async fn new() -> Self {
-        let platform = TestPlatform::new();
-        platform.set("LIMITS", r#"{"scale":1000}"#);
-        platform.set("HOMESERVERS", r#"[{"server_name":"hs","client_url":"http://hs:8008"}]"#);
-        let providers = json!([
-            {"id": "work", "kind": "keycloak", "name": "Work <W>", "issuer": ISSUER, "client_id": "tmcp", "client_secret": "a&b",
-                "redirect_uris": ["app.example:/back"]},
-            {"id": "forge", "kind": "oauth", "name": "Forge", "client_id": "f", "client_secret": "s", "id_member": "id",
-                "name_member": "login", "authorization_endpoint": "https://forge.example/auth?x=1", "token_endpoint": FORGE_TOKEN,
-                "userinfo_endpoint": FORGE_USER, "scopes": ["read:user"]},
-            {"id": "hs", "kind": "matrix", "name": "Matrix", "server_name": "hs"},
-        ]);
-        platform.set("PROVIDERS", &providers.to_string());
-        let recorded = platform.recorded();
-        recorded.answer("GET", DISCOVERY, 200, &discovery(&json!({})));
-        recorded.answer("GET", KEYS, 200, &tmcp_testkit::public_ring());
-        recorded.answer("POST", FORGE_TOKEN, 200, r#"{"access_token":"forge-token","token_type":"bearer"}"#);
-        recorded.answer("GET", FORGE_USER, 200, r#"{"id":4711,"login":"carol","name":"Carol","email":"c@forge.example"}"#);
-        let world = Self {
-            identity: Client::new(crate::routes(), &platform),
-            account: Client::new(tmcp_account::routes(), &platform),
-            auth: Client::new(tmcp_auth::routes(), &platform),
-            platform,
-        };
-        world.identity.connect(Function::Identity);
-        world.account.connect(Function::Account);
-        world.auth.connect(Function::Auth);
-        world
-            .auth
-            .register(json!({"client_id": "ma_a", "app_id": "ma_a", "name": "A", "kind": "public",
-            "scopes": ["storage:read"], "redirect_uris": ["https://app.example/back"]}))
-            .await;
-        world
-    }
-
-    pub async fn get(client: &Client, cookie: &str, path: &str) -> Answer {
-        let request = http::Request::builder().uri(path).header("cookie", cookie).header("user-agent", "Tester/1");
-        client.send(request.body(Bytes::new()).unwrap()).await
-    }
-
-    async fn begin(&self, provider: &str, cookie: &str) -> Begun {
-        let answer = Self::get(&self.identity, cookie, &format!("/sign-in/{provider}?continue=%2Faccount")).await;
-        assert_eq!(answer.status, 303, "{answer:?}");
-        Begun { cookie: self::cookie(&answer), url: Url::parse(answer.headers["location"].to_str().unwrap()).unwrap() }
-    }
-
-    pub async fn back(&self, provider: &str, cookie: &str, query: &str) -> Answer {
-        Self::get(&self.identity, cookie, &format!("/sign-in/callback/{provider}?{query}")).await
-    }
-
-    /// What the provider says for a sign-in, with some claims changed (null: left out).
-    fn claims(&self, begun: &Begun, other: &Json) -> Json {
-        use tmcp_ports::Clock;
-        let now = self.platform.clock().now().seconds();
-        let mut claims = json!({
-            "iss": ISSUER, "sub": "f1", "aud": "tmcp", "exp": now + 300, "iat": now, "nonce": begun.parameter("nonce"),
-            "preferred_username": "carol", "name": "Carol", "email": "carol@example.org", "email_verified": true,
-            "picture": "http://169.254.169.254/picture.png",
-        });
-        claims.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
-        claims
-    }
-
-    fn answers(&self, id_token: &str) {
-        let body = json!({"access_token": "x", "token_type": "Bearer", "id_token": id_token});
-        self.platform.recorded().answer("POST", TOKEN, 200, &body.to_string());
-    }
-
-    /// The OpenID provider says so for a sign-in.
-    pub fn answers_with(&self, begun: &Begun, other: &Json) {
-        self.answers(&signed(&json!({"alg": "RS256", "kid": "test-1"}), &self.claims(begun, other)));
-    }
-
-    /// A whole sign-in at the OpenID provider.
-    pub async fn sign_in(&self, other: &Json) -> Answer {
-        let begun = self.begin("work", "").await;
-        self.answers(&signed(&json!({"alg": "RS256", "kid": "test-1"}), &self.claims(&begun, other)));
-        self.back("work", &begun.cookie, &format!("code=c&state={}", begun.parameter("state"))).await
-    }
-
-    pub async fn forge(&self) -> Answer {
-        let begun = self.begin("forge", "").await;
-        self.back("forge", &begun.cookie, &format!("code=c&state={}", begun.parameter("state"))).await
-    }
-
-    /// A platform token of the person at the OpenID provider, by a native app.
-    pub async fn native_token(&self) -> String {
-        let answer = self.auth.json("POST", "/api/v1/auth/oauth", "", native(self, "app.example:/back", NONCE)).await;
-        answer.body["access_token"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
-    }
-
-    pub async fn rows(&self, query: &'static str) -> Vec<Json> {
-        let rows = self.platform.sql().query(stmt!(query)).await.unwrap();
-        rows.into_iter().map(|row| Json::Object(row.0)).collect()
-    }
-
-    pub async fn page(&self, cookie: &str) -> String {
-        Self::get(&self.account, cookie, "/account").await.text
-    }
-}
 
 #[tokio::test]
 async fn a_person_signs_in_at_an_openid_provider_and_is_the_same_the_next_time() {
@@ -513,17 +358,6 @@ async fn without_a_matrix_identity_no_app_gets_in() {
     );
     let back = answer.text.split("class=\"button\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     assert!(back.starts_with("https://app.example/back?error=access_denied") && back.contains("state=s"), "{back}");
-}
-
-const NONCE: &str = "nonce-of-many-letters";
-
-fn native(world: &World, redirect_uri: &str, nonce: &str) -> Json {
-    use tmcp_ports::Clock;
-    let now = world.platform.clock().now().seconds();
-    let claims =
-        json!({"iss": ISSUER, "sub": "f1", "aud": "tmcp", "exp": now + 300, "iat": now, "nonce": NONCE, "name": "Carol"});
-    world.answers(&signed(&json!({"alg": "RS256", "kid": "test-1"}), &claims));
-    json!({"provider": "work", "code": "c", "code_verifier": "v".repeat(43), "redirect_uri": redirect_uri, "nonce": nonce})
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Suspending people, through the pipelines of identity, account and auth.
 
-use super::providers::{World, cookie};
+use super::world::{World, cookie};
 use serde_json::{Value as Json, json};
 use tmcp_protocol::routes::INTERNAL_MAINTAIN_IDENTITY;
 use tmcp_testkit::{Answer, dies};
