@@ -18,6 +18,7 @@ pub const FUNCTIONS: &[Function] = &[
     function("gateway", "functions/gateway", "tmcp-gateway", false),
     function("auth", "functions/auth", "tmcp-auth", true),
     function("account", "functions/account", "tmcp-account", true),
+    function("broker", "functions/broker", "tmcp-broker", true),
     function("identity", "functions/identity", "tmcp-identity", true),
     function("storage", "functions/storage", "tmcp-storage", true),
     function("ops", "functions/ops", "tmcp-ops", true),
@@ -62,7 +63,7 @@ mod tests {
     #[test]
     fn nothing_named_is_everything_deployed() {
         let selected = names(select(&[], false).unwrap());
-        assert_eq!(selected, ["gateway", "auth", "account", "identity", "storage", "ops"]);
+        assert_eq!(selected, ["gateway", "auth", "account", "broker", "identity", "storage", "ops"]);
         assert!(names(select(&[], true).unwrap()).contains(&"contract"));
     }
 

@@ -3,7 +3,7 @@
 use crate::browser::{self, Browser, Form};
 use crate::client;
 use crate::pages::{self, AccountPage, AppEntry, BrowserEntry, IdentityEntry, Way};
-use crate::sign_in;
+use crate::sign_in::{self, Identity, Offered};
 use crate::sql::{self, BrowserRow, ConsentRow};
 use crate::take_back::{self, Taken};
 use http::header;
@@ -54,18 +54,19 @@ struct SessionsRow {
 #[derive(Deserialize)]
 struct Known {
     id: String,
-    name: String,
+    identity: Identity,
     since: Millis,
     used: Millis,
     primary: bool,
-    way: Option<String>,
 }
 
 /// None where identity cannot say: the rest of the page is of use without.
-async fn identities<P: Platform>(call: &Call<P>, browser: &Browser) -> Vec<IdentityEntry> {
+async fn identities<P: Platform>(call: &Call<P>, browser: &Browser, offered: &[Offered]) -> Vec<IdentityEntry> {
     let entry = |one: Known| {
         let (since, used) = (pages::day(one.since), pages::day(one.used));
-        IdentityEntry { id: one.id, name: one.name, since, used, primary: one.primary, way: one.way }
+        let (name, way) = (one.identity.label(offered), one.identity.way(offered));
+        let matrix = one.identity.is_matrix();
+        IdentityEntry { id: one.id, name, since, used, primary: one.primary, matrix, way }
     };
     match call.ask::<Vec<Known>>(&INTERNAL_IDENTITIES, &json!({ "uid": browser.uid })).await {
         Ok(Ok(known)) => known.into_iter().map(entry).collect(),
@@ -90,7 +91,9 @@ pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         begun: pages::minute(row.created_at),
         used: pages::minute(row.used_at),
     });
-    let (identities, ways) = (identities(&call, &browser).await, sign_in::ways(&call, ACCOUNT.path).await);
+    let offered = sign_in::offered(&call).await;
+    let identities = identities(&call, &browser, &offered).await;
+    let ways = sign_in::ways(offered, ACCOUNT.path);
     let is_own = |way: &&Way| identities.iter().any(|identity| identity.way.as_deref() == Some(way.id.as_str()));
     let own_ways = ways.iter().filter(is_own).cloned().collect();
     pages::account(&AccountPage {

@@ -1,4 +1,4 @@
-//! POST /internal/browsers, for identity: a person who just proved in a browser who they are goes on there.
+//! POST /internal/browsers, for broker: a person who just proved in a browser who they are goes on there.
 //!
 //! The browser is the platform session itself: what is granted from it ends with all of the person's sessions, and signing out of it
 //! ends the browser alone. The race: ending all of a person's sessions raises the subject, and this session carries the generation from

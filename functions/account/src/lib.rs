@@ -51,6 +51,7 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::LINK_SHOW, link::show)
         .at(&routes::LINK_CONFIRM, link::confirm)
         .at(&routes::UNLINK, link::unlink)
+        .at(&routes::CHOOSE, link::choose)
         .at(&routes::STYLE, pages::style)
         .at(&routes::INTERNAL_CONSENTS, questions::handle)
         .at(&routes::INTERNAL_BEGIN_BROWSER, begin_browser::handle)

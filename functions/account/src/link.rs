@@ -1,5 +1,5 @@
-//! POST /account/link, GET /account/link, POST /account/link/confirm and POST /account/unlink: the pages by which a person adds an
-//! identity to their account, or takes one away. What happens behind them is identity's (`linking.rs` there).
+//! POST /account/link, GET /account/link, POST /account/link/confirm, POST /account/unlink and POST /account/choose: the pages by which a
+//! person adds an identity to their account, takes one away, or says which Matrix id apps know them by. The way to the provider is broker's, what is linked identity's (`linking.rs` there).
 //!
 //! | answer | when |
 //! |---|---|
@@ -12,6 +12,7 @@
 
 use crate::browser::{self, Browser, Form};
 use crate::pages;
+use crate::sign_in::{self, Identity};
 use crate::sql::{self, CutOffRow};
 use http::header;
 use serde::Deserialize;
@@ -24,10 +25,11 @@ use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::routes::{
-    ACCOUNT, INTERNAL_APPS, INTERNAL_END_APP, INTERNAL_LINK_BEGIN, INTERNAL_LINK_CONFIRM, INTERNAL_LINK_SHOW, INTERNAL_UNLINK,
+    ACCOUNT, INTERNAL_APPS, INTERNAL_CHOOSE, INTERNAL_END_APP, INTERNAL_LINK_CONFIRM, INTERNAL_LINK_SHOW, INTERNAL_SIGN_IN_ANEW,
+    INTERNAL_UNLINK, Route,
 };
 
-/// A refusal of identity's that the person is told.
+/// A refusal that the person is told.
 fn told(refused: Refused) -> Failure {
     match refused.status {
         404 => Failure::new(ErrorCode::NotFound, refused.message),
@@ -62,14 +64,9 @@ pub async fn begin<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         _ => is_fresh(&call, &browser).map(|()| Some(browser.id.as_str()))?,
     };
     let cookie = cookie::sent(&call, Cookie::SignIn);
-    let body = json!({"provider": provider, "uid": browser.uid, "session": session, "cookie": cookie});
-    let Begun { url, cookie } = call.ask(&INTERNAL_LINK_BEGIN, &body).await?.map_err(told)?;
+    let body = json!({"provider": provider, "whose": {"uid": browser.uid, "session": session}, "cookie": cookie});
+    let Begun { url, cookie } = call.ask(&INTERNAL_SIGN_IN_ANEW, &body).await?.map_err(told)?;
     Ok(pages::go(&url)?.header(header::SET_COOKIE, &cookie))
-}
-
-#[derive(Deserialize)]
-struct Shown {
-    name: String,
 }
 
 /// GET /account/link
@@ -77,8 +74,8 @@ pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let browser = browser::required(&call).await?;
     let handle = call.parameter("handle").unwrap_or_default();
     let body = json!({"handle": handle, "uid": browser.uid, "session": browser.id});
-    let Shown { name } = call.ask(&INTERNAL_LINK_SHOW, &body).await?.map_err(told)?;
-    pages::link(&browser, &name, &handle)
+    let identity: Identity = call.ask(&INTERNAL_LINK_SHOW, &body).await?.map_err(told)?;
+    pages::link(&browser, &identity.label(&sign_in::offered(&call).await), &handle)
 }
 
 #[derive(Deserialize)]
@@ -103,15 +100,26 @@ pub async fn confirm<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 /// POST /account/unlink: whoever came by that identity is signed out, of browsers, clients and apps; since nobody knows where that was,
 /// it is everywhere but here.
 pub async fn unlink<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    change(&call, &INTERNAL_UNLINK).await
+}
+
+/// POST /account/choose: what was granted in the other name ends, and here too, since this session says it.
+pub async fn choose<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    change(&call, &INTERNAL_CHOOSE).await
+}
+
+/// Has identity change something by which the person is signed out.
+async fn change<P: Platform>(call: &Call<P>, what: &Route) -> Result<Reply, Failure> {
     let form = call.form()?;
     let id = form.require("identity")?;
-    let browser = browser::sender(&call, Form::Link, &form).await?;
-    is_fresh(&call, &browser)?;
-    let row = CutOffRow { uid: browser.uid.clone(), browser: browser.id.clone() };
-    // Noted before: who dies after the identity went cannot ask again, and to be signed out for nothing does no harm.
+    let browser = browser::sender(call, Form::Link, &form).await?;
+    is_fresh(call, &browser)?;
+    let stays = if *what == INTERNAL_UNLINK { browser.id.clone() } else { String::new() };
+    let row = CutOffRow { uid: browser.uid.clone(), browser: stays };
+    // Noted before: who dies after the change cannot ask again, and to be signed out for nothing does no harm.
     call.platform.sql().query(stmt!(sql::BEGIN_CUT_OFF, row.uid.as_str(), row.browser.as_str(), call.now())).await?;
-    match call.ask::<Value>(&INTERNAL_UNLINK, &json!({"uid": browser.uid, "id": id})).await? {
-        Ok(_) => cut_off(&call, &row).await?,
+    match call.ask::<Value>(what, &json!({"uid": browser.uid, "id": id})).await? {
+        Ok(_) => cut_off(call, &row).await?,
         Err(refused) => {
             call.platform.sql().query(stmt!(sql::FINISH_CUT_OFF, row.uid.as_str(), row.browser.as_str())).await?;
             return Err(told(refused));
@@ -125,7 +133,7 @@ struct App {
     app_id: String,
 }
 
-/// Signs a person out of everything but one browser; can be repeated.
+/// Signs a person out of everything but one browser, if one stays; can be repeated.
 pub async fn cut_off<P: Platform>(call: &Call<P>, row: &CutOffRow) -> Result<(), Failure> {
     let (uid, browser, platform) = (row.uid.as_str(), row.browser.as_str(), SubjectId::user(&row.uid, PLATFORM));
     subject::revoke_all(&call.platform, &platform).await?;
@@ -136,7 +144,8 @@ pub async fn cut_off<P: Platform>(call: &Call<P>, row: &CutOffRow) -> Result<(),
         stmt!(sql::END_HAND_OVERS, uid),
     ];
     call.platform.sql().batch(batch).await?;
-    let apps: Vec<App> = call.ask(&INTERNAL_APPS, &json!({ "uid": uid })).await??;
+    // Those of sessions that ended, too: who died here had ended them, and their access tokens may live yet.
+    let apps: Vec<App> = call.ask(&INTERNAL_APPS, &json!({"uid": uid, "all": true})).await??;
     for app in apps {
         let _: Value = call.ask(&INTERNAL_END_APP, &json!({"uid": uid, "app_id": app.app_id})).await??;
     }

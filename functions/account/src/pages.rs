@@ -219,6 +219,8 @@ pub struct IdentityEntry {
     pub used: String,
     /// Whether apps know them by it.
     pub primary: bool,
+    /// Whether apps could.
+    pub matrix: bool,
     /// The id of the provider that it is signed in with.
     pub way: Option<String>,
 }

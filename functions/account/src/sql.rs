@@ -124,7 +124,7 @@ pub struct ConsentRow {
 pub struct CutOffRow {
     /// The person.
     pub uid: Uid,
-    /// The browser session that stays.
+    /// The browser session that stays; empty where none does.
     pub browser: String,
 }
 

@@ -17,6 +17,7 @@ use tmcp_http::people::{self, Verified};
 use tmcp_http::subject::{self, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
+use tmcp_protocol::routes::INTERNAL_VERIFY;
 use tmcp_protocol::{ErrorCode, MatrixUserId};
 
 #[derive(Deserialize)]
@@ -43,7 +44,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let credentials = json!({
         "matrix_user_id": request.matrix_user_id, "access_token": request.access_token, "openid_token": request.openid_token,
     });
-    let verified = people::verify(&call, credentials)
+    let verified = people::verify(&call, &INTERNAL_VERIFY, credentials)
         .await?
         .ok_or_else(|| Failure::new(ErrorCode::InvalidMatrixCredentials, "the Matrix credentials do not prove who you are"))?;
     issue(&call, verified).await

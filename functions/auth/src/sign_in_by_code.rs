@@ -17,6 +17,7 @@ use tmcp_http::cors::Reader;
 use tmcp_http::{Call, Failure, Reply, people};
 use tmcp_ports::Platform;
 use tmcp_protocol::ErrorCode;
+use tmcp_protocol::routes::INTERNAL_REDEEM;
 
 /// What has to be there.
 const MEMBERS: [&str; 5] = ["provider", "code", "code_verifier", "redirect_uri", "nonce"];
@@ -28,7 +29,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     if let Some(missing) = MEMBERS.into_iter().find(|name| !code.contains_key(*name)) {
         return Err(Failure::invalid(format!("the body is not as expected: missing field `{missing}`")));
     }
-    let verified = people::verify(&call, json!({ "code": code })).await?;
+    let verified = people::verify(&call, &INTERNAL_REDEEM, json!(code)).await?;
     let no_proof = || Failure::new(ErrorCode::InvalidCredentials, "the code does not prove who you are");
     sign_in::issue(&call, verified.ok_or_else(no_proof)?).await
 }

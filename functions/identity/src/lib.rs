@@ -1,24 +1,15 @@
-//! Who a user is: sign-ins by Matrix and at other providers are verified here, users, identities and profiles are kept here.
+//! Who a user is: users, identities and profiles are kept here, and sign-ins by Matrix token verified.
 //!
 //! Invariants: the homeserver asked is the one of the claimed Matrix id, and its answer must name that id exactly; an identity is
 //! unique by (configured provider instance, external id); a person is found or created in one batch, however many sign in at once.
 
-mod begin;
-mod callback;
-mod documents;
-mod homeserver;
 mod identities;
+mod known;
 mod linking;
 mod maintain;
-mod matrix;
-mod offered;
-mod providers;
-mod refusal;
 mod sql;
 mod standing;
 mod status;
-mod transaction;
-mod upstream;
 mod user;
 mod userinfo;
 mod verify;
@@ -38,14 +29,12 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::USERINFO, userinfo::handle)
         .at(&routes::SUSPEND, standing::suspend)
         .at(&routes::LIFT, standing::lift)
-        .at(&routes::SIGN_IN, begin::handle)
-        .at(&routes::SIGN_IN_CALLBACK, callback::handle)
-        .at(&routes::INTERNAL_LINK_BEGIN, linking::begin)
         .at(&routes::INTERNAL_LINK_SHOW, linking::show)
         .at(&routes::INTERNAL_LINK_CONFIRM, linking::confirm)
         .at(&routes::INTERNAL_IDENTITIES, identities::list)
         .at(&routes::INTERNAL_UNLINK, identities::unlink)
-        .at(&routes::INTERNAL_PROVIDERS, offered::handle)
+        .at(&routes::INTERNAL_CHOOSE, identities::choose)
+        .at(&routes::INTERNAL_KNOWN, known::handle)
         .at(&routes::INTERNAL_VERIFY, verify::handle)
         .at(&routes::INTERNAL_STATUS_IDENTITY, status::handle)
         .at(&routes::INTERNAL_MAINTAIN_IDENTITY, maintain::handle)

@@ -1,9 +1,9 @@
-//! Linking a further identity to a person, for account, which shows the pages: POST /internal/link/begin, …/show and …/confirm.
+//! Linking a further identity to a person, for account, which shows the pages: POST /internal/link/show and …/confirm.
 //!
 //! ```text
-//!  account's page, fresh session ──form──▶ begin: a sign-in bound to person and session ──▶ the provider, which has to ask anew
+//!  account's page, fresh session ──form──▶ broker: a sign-in bound to person and session ─▶ the provider, which has to ask anew
 //!        ▲                                                                                        │
-//!        └── confirm: "is this yours?" ◀── /account/link ◀── a row in `links`, by one handle ◀── callback: proven
+//!        └── confirm: "is this yours?" ◀── /account/link ◀── a row in `links`, by one handle ◀── broker: proven
 //! ```
 //!
 //! Nothing is linked by the provider's answer alone: whoever is led through somebody else's sign-in sees whose it is, and is asked. An
@@ -12,44 +12,21 @@
 //! The races: of two people who link one identity the first insert stays; a handle is used once. What if it dies? The identity and the
 //! end of its handle are one batch; before it nothing is linked, and the person begins again.
 
-use crate::providers;
+use crate::identities;
 use crate::sql::{self, IdentityRow, UserRow};
-use crate::transaction::{self, Bound};
-use crate::upstream::{self, Proven};
-use crate::user::label;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tmcp_http::audit::Entry;
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_proof::Proven;
 use tmcp_protocol::ErrorCode;
-use tmcp_protocol::routes::ACCOUNT;
 use tmcp_protocol::token::AuthLevel;
 
 /// So long may a person think about it.
 const OPEN_MS: i64 = 10 * 60 * 1000;
 /// Identities of one person.
 const MOST: usize = 20;
-
-#[derive(Deserialize)]
-struct LinkBegin {
-    provider: String,
-    uid: String,
-    /// None where the person only proves once more who they are.
-    session: Option<String>,
-    /// The browser's cookie of sign-ins, if it has one.
-    cookie: Option<String>,
-}
-
-/// POST /internal/link/begin
-pub async fn begin<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let LinkBegin { provider, uid, session, cookie } = call.message()?;
-    let provider = providers::find(&call, &provider)?;
-    let bound = Bound { uid, session };
-    let begun = transaction::begin(&call, &provider.id, ACCOUNT.path, cookie, Some(bound)).await?;
-    let url = upstream::address(&call, &provider, &begun.state, &begun.proofs).await?;
-    Reply::json(&json!({"url": url.as_str(), "cookie": begun.cookie}))
-}
 
 /// Keeps an identity that was proven for a person to say that it is theirs; gives the handle that leads there.
 pub async fn keep<P: Platform>(call: &Call<P>, uid: &str, session: &str, proven: &Proven) -> Result<String, Failure> {
@@ -61,7 +38,7 @@ pub async fn keep<P: Platform>(call: &Call<P>, uid: &str, session: &str, proven:
         session,
         proven.instance.as_str(),
         proven.external_id.as_str(),
-        proven.kind,
+        proven.kind.as_str(),
         proven.username.as_str(),
         call.now().plus(OPEN_MS),
     );
@@ -80,16 +57,6 @@ fn over() -> Failure {
     Failure::new(ErrorCode::NotFound, "this was decided already, or its ten minutes are over: begin again on your account's page")
 }
 
-/// What an identity is called on a page.
-pub fn shown<P: Platform>(call: &Call<P>, row: &IdentityRow) -> Result<String, Failure> {
-    if row.kind == "matrix" {
-        return Ok(row.external_id.clone());
-    }
-    let all = providers::all(&call.platform)?;
-    let provider = all.iter().find(|provider| provider.instance().as_deref() == Some(row.provider.as_str()));
-    Ok(label(&row.username, provider.map_or("a provider that is not there any more", |provider| provider.name.as_str())))
-}
-
 async fn waiting<P: Platform>(call: &Call<P>, hash: &str, uid: &str, session: &str) -> Result<IdentityRow, Failure> {
     let found: Option<IdentityRow> = call.platform.sql().first(stmt!(sql::FIND_LINK, hash, uid, session, call.now())).await?;
     found.ok_or_else(over)
@@ -99,7 +66,7 @@ async fn waiting<P: Platform>(call: &Call<P>, hash: &str, uid: &str, session: &s
 pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let LinkHandle { handle, uid, session } = call.message()?;
     let row = waiting(&call, &sha256_hex(handle), &uid, &session).await?;
-    Reply::json(&json!({ "name": shown(&call, &row)? }))
+    Reply::json(&identities::shown(&row))
 }
 
 /// POST /internal/link/confirm

@@ -12,18 +12,8 @@ pub const PROBE: &str = "SELECT uid FROM users WHERE uid = ''";
 pub const FIND: &str = "SELECT u.uid, u.wallet_id, u.suspended_until, u.suspension, \
     i.username, p.display_name, p.avatar_url, \
     (SELECT m.external_id FROM identities m WHERE m.uid = i.uid AND m.kind = 'matrix' \
-    ORDER BY m.created_at, m.external_id LIMIT 1) AS matrix_user_id FROM identities i \
+    ORDER BY m.chosen_at DESC, m.created_at, m.external_id LIMIT 1) AS matrix_user_id FROM identities i \
     JOIN users u ON u.uid = i.uid LEFT JOIN profiles p ON p.uid = u.uid WHERE i.provider = +?1 AND i.external_id = +?2";
-
-/// Begins a sign-in at a provider.
-pub const BEGIN_SIGN_IN: &str = "INSERT INTO sign_ins (state, browser, provider, go_on, expires_at, uid, session) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-/// Ends one, once: of this state, browser and provider, and not over.
-pub const END_SIGN_IN: &str = "DELETE FROM sign_ins WHERE state = ?1 AND browser = ?2 AND provider = ?3 AND expires_at > ?4 \
-    RETURNING go_on, uid, session, expires_at";
-/// Those that nobody came back from.
-pub const FORGET_SIGN_INS: &str = "DELETE FROM sign_ins WHERE state IN (SELECT state FROM sign_ins WHERE expires_at <= ?1 LIMIT 500) \
-    RETURNING state";
 
 /// Keeps an identity that was proven.
 pub const KEEP_LINK: &str = "INSERT INTO links (hash, uid, session, provider, external_id, kind, username, expires_at) \
@@ -44,26 +34,24 @@ pub const AUDIT_LINK: &str = audit_where!(
 pub const END_LINK: &str = "DELETE FROM links WHERE hash = ?1 AND uid = ?2 AND session = ?3 AND expires_at > ?4 RETURNING hash";
 /// Those that nobody decided.
 pub const FORGET_LINKS: &str = "DELETE FROM links WHERE hash IN (SELECT hash FROM links WHERE expires_at <= ?1 LIMIT 500)";
-/// The identities of a person, the oldest first.
+/// The identities of a person: first those that they chose, the last choice first, then the oldest.
 pub const IDENTITIES: &str = "SELECT provider, external_id, kind, username, created_at, last_used_at FROM identities \
-    WHERE uid = ?1 ORDER BY created_at, external_id";
+    WHERE uid = ?1 ORDER BY chosen_at DESC, created_at, external_id";
+/// Makes another Matrix identity the one that apps know the person by, unless a wallet pays in the name of the one that is.
+pub const CHOOSE: &str = "UPDATE identities SET chosen_at = ?4 WHERE provider = ?1 AND external_id = ?2 AND uid = ?3 AND kind = 'matrix' \
+    AND (SELECT u.wallet_opened_at FROM users u WHERE u.uid = +?3) IS NULL RETURNING uid";
+/// Tells of it, before it is done.
+pub const AUDIT_CHOOSE: &str = audit_where!(
+    "EXISTS (SELECT 1 FROM identities i JOIN users u ON u.uid = i.uid WHERE i.provider = +?10 AND i.external_id = +?11 \
+    AND i.uid = +?5 AND i.kind = 'matrix' AND u.wallet_opened_at IS NULL)"
+);
 /// Takes one away, but neither the last one nor the Matrix id that apps know the person by, which is the oldest.
 pub const UNLINK: &str = "DELETE FROM identities WHERE provider = ?1 AND external_id = ?2 AND uid = ?3 \
     AND (SELECT COUNT(*) FROM identities i WHERE i.uid = +?3) > 1 \
     AND (kind <> 'matrix' OR external_id <> (SELECT m.external_id FROM identities m WHERE m.uid = +?3 AND m.kind = 'matrix' \
-    ORDER BY m.created_at, m.external_id LIMIT 1)) RETURNING uid";
+    ORDER BY m.chosen_at DESC, m.created_at, m.external_id LIMIT 1)) RETURNING uid";
 /// Tells of one that is gone.
 pub const AUDIT_UNLINK: &str = audit_where!("NOT EXISTS (SELECT 1 FROM identities WHERE provider = ?10 AND external_id = ?11)");
-
-/// A provider's document that is fresh.
-pub const DOCUMENT: &str = "SELECT body, fetched_at FROM provider_documents WHERE url = ?1 AND fetched_at > ?2";
-/// Keeps the newer one.
-pub const KEEP_DOCUMENT: &str = "INSERT INTO provider_documents (url, body, fetched_at) VALUES (?1, ?2, ?3) \
-    ON CONFLICT (url) DO UPDATE SET body = excluded.body, fetched_at = excluded.fetched_at \
-    WHERE excluded.fetched_at >= provider_documents.fetched_at";
-/// Those of providers that are not asked any more.
-pub const FORGET_DOCUMENTS: &str = "DELETE FROM provider_documents WHERE url IN \
-    (SELECT url FROM provider_documents WHERE fetched_at <= ?1 LIMIT 100)";
 
 /// A new user, unless the identity has come to be meanwhile.
 pub const CREATE_USER: &str = "INSERT INTO users (uid, status, wallet_id, created_at, email) SELECT ?1, 'active', ?2, ?3, ?6 \

@@ -1,10 +1,5 @@
 //! The group through the whole pipeline, on host adapters, with a homeserver that answers from a table.
 
-mod linking;
-mod providers;
-mod suspension;
-mod world;
-
 use serde_json::{Value as Json, json};
 use tmcp_protocol::routes::{INTERNAL_MAINTAIN_IDENTITY, INTERNAL_VERIFY};
 use tmcp_testkit::{Answer, Client, TestPlatform};

@@ -5,27 +5,16 @@
 //! are two users: nothing but the person, signed in with both, makes them one.
 
 use crate::sql::{self, UserRow};
-use crate::upstream::Proven;
-use crate::{homeserver, matrix};
+use serde_json::json;
 use tmcp_http::audit::Entry;
-use tmcp_http::people::Names;
+use tmcp_http::people::{Names, Verified, label};
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{Platform, Random, Row, Sql, stmt};
+use tmcp_proof::matrix;
+use tmcp_proof::{Proven, Refusal};
 use tmcp_protocol::ids::ulid;
 use tmcp_protocol::token::AuthLevel;
 use tmcp_protocol::{MatrixUserId, Uid};
-
-/// What pages call somebody without a Matrix id: their name at the provider, and the provider's, since anybody can call themselves
-/// anything there, even by somebody's Matrix id.
-pub fn label(username: &str, provider: &str) -> String {
-    // Nothing that is not seen, or turns what is seen around.
-    let is_seen = |letter: &char| {
-        let hidden = matches!(*letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        !letter.is_control() && !hidden
-    };
-    let seen: String = username.chars().filter(is_seen).take(64).collect();
-    format!("{} ({provider})", seen.trim())
-}
 
 impl UserRow {
     /// What their tokens say, after a sign-in at `provider`, as people know it.
@@ -35,6 +24,27 @@ impl UserRow {
     }
 }
 
+/// What is said of a person who was proven to be there; refuses who is suspended. `provider` is the configured one, or whom the
+/// credentials named, for the audit log; `called` what people know it by.
+pub async fn answer<P: Platform>(
+    call: &Call<P>,
+    user: UserRow,
+    kind: &str,
+    (provider, called): (&str, &str),
+    level: AuthLevel,
+    address: Option<&str>,
+) -> Result<Verified, Failure> {
+    if let Some(told) = user.suspended(call.now()) {
+        tmcp_proof::audit(call, kind, provider, &Refusal::Suspended, address.map(str::to_owned)).await?;
+        return Err(Failure::suspended(told));
+    }
+    let shown = json!({
+        "id": user.uid, "status": "active", "matrix_user_id": user.matrix_user_id, "matrix_username": user.username,
+        "display_name": user.display_name, "avatar_url": user.avatar_url,
+    });
+    Ok(Verified { uid: user.uid.clone(), names: user.names(called, level), provider: kind.to_owned(), user: shown })
+}
+
 /// The user of an identity that was proven. A homeserver is asked for the profile of somebody new.
 pub async fn known<P: Platform>(call: &Call<P>, proven: &Proven, address: Option<&str>) -> Result<UserRow, Failure> {
     if let Some(found) = find(call, proven, address).await? {
@@ -42,7 +52,7 @@ pub async fn known<P: Platform>(call: &Call<P>, proven: &Proven, address: Option
     }
     let matrix = (proven.kind == "matrix").then(|| MatrixUserId::parse(proven.external_id.as_str()).ok()).flatten();
     let Some(id) = matrix else { return create(call, proven, address).await };
-    let profile = match homeserver::find(call, Some(id.server())).await? {
+    let profile = match tmcp_proof::find(call, Some(id.server())).await? {
         Some(homeserver) => matrix::profile(call, &homeserver, &id).await,
         None => matrix::Profile::default(),
     };
@@ -71,7 +81,7 @@ async fn create<P: Platform>(call: &Call<P>, proven: &Proven, address: Option<&s
     let mut results = sql
         .batch(vec![
             stmt!(sql::CREATE_USER, uid.as_str(), wallet_id, now, provider, external_id, email.as_deref()),
-            stmt!(sql::CREATE_IDENTITY, provider, external_id, uid.as_str(), username.as_str(), now, *kind),
+            stmt!(sql::CREATE_IDENTITY, provider, external_id, uid.as_str(), username.as_str(), now, kind.as_str()),
             stmt!(sql::CREATE_PROFILE, uid.as_str(), display_name.as_deref(), avatar_url.as_deref(), now),
             stmt!(sql::FIND, provider, external_id),
         ])
@@ -95,17 +105,4 @@ fn signed_in<P: Platform>(
     let action = format!("sign_in.{}{first}", proven.kind);
     let (actor, address) = (Some(user.uid.as_str()), address.map(str::to_owned));
     call.audit(Entry { action: &action, outcome: "ok", actor, address, ..Entry::default() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::label;
-
-    #[test]
-    fn a_label_names_the_provider_and_hides_nothing() {
-        assert_eq!(label("carol", "Work"), "carol (Work)");
-        assert_eq!(label("@alice:hs", "Work"), "@alice:hs (Work)");
-        assert_eq!(label(" a\u{202e}b\n\u{200b}c ", "Work"), "abc (Work)");
-        assert_eq!(label(&"x".repeat(300), "W"), format!("{} (W)", "x".repeat(64)));
-    }
 }

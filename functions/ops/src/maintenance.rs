@@ -6,12 +6,18 @@ use tmcp_http::trace::{Trace, request_id};
 use tmcp_http::{Call, Failure, Reply, Settings, internal};
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::{
-    INTERNAL_MAINTAIN_ACCOUNT, INTERNAL_MAINTAIN_AUTH, INTERNAL_MAINTAIN_IDENTITY, INTERNAL_MAINTAIN_STORAGE, Route,
+    INTERNAL_MAINTAIN_ACCOUNT, INTERNAL_MAINTAIN_AUTH, INTERNAL_MAINTAIN_BROKER, INTERNAL_MAINTAIN_IDENTITY,
+    INTERNAL_MAINTAIN_STORAGE, Route,
 };
 
 /// Account first: what it still has to end is auth's to forget.
-const ROUTES: [&Route; 4] =
-    [&INTERNAL_MAINTAIN_ACCOUNT, &INTERNAL_MAINTAIN_AUTH, &INTERNAL_MAINTAIN_IDENTITY, &INTERNAL_MAINTAIN_STORAGE];
+const ROUTES: [&Route; 5] = [
+    &INTERNAL_MAINTAIN_ACCOUNT,
+    &INTERNAL_MAINTAIN_AUTH,
+    &INTERNAL_MAINTAIN_BROKER,
+    &INTERNAL_MAINTAIN_IDENTITY,
+    &INTERNAL_MAINTAIN_STORAGE,
+];
 
 /// Asks every function in turn; tells what each answered, and whether all did.
 pub async fn run<P: Platform>(platform: &P, settings: &Settings, trace: &Trace, request_id: &str) -> (bool, Value) {

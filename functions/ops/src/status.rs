@@ -4,11 +4,17 @@ use tmcp_http::status::{Check, Question, Status};
 use tmcp_http::{Call, Failure};
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::{
-    INTERNAL_STATUS_ACCOUNT, INTERNAL_STATUS_AUTH, INTERNAL_STATUS_IDENTITY, INTERNAL_STATUS_STORAGE, Route,
+    INTERNAL_STATUS_ACCOUNT, INTERNAL_STATUS_AUTH, INTERNAL_STATUS_BROKER, INTERNAL_STATUS_IDENTITY, INTERNAL_STATUS_STORAGE,
+    Route,
 };
 
-const ROUTES: [&Route; 4] =
-    [&INTERNAL_STATUS_AUTH, &INTERNAL_STATUS_ACCOUNT, &INTERNAL_STATUS_IDENTITY, &INTERNAL_STATUS_STORAGE];
+const ROUTES: [&Route; 5] = [
+    &INTERNAL_STATUS_AUTH,
+    &INTERNAL_STATUS_ACCOUNT,
+    &INTERNAL_STATUS_BROKER,
+    &INTERNAL_STATUS_IDENTITY,
+    &INTERNAL_STATUS_STORAGE,
+];
 
 /// Asks each in turn, with what waits if that is to be counted. One that does not answer has one check, which failed.
 pub async fn of_all<P: Platform>(call: &Call<P>, counts: bool) -> Vec<(&'static str, Status)> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tmcp_ports::Platform;
 use tmcp_protocol::limits::LimitClass;
-use tmcp_protocol::routes::INTERNAL_VERIFY;
+use tmcp_protocol::routes::{INTERNAL_VERIFY, Route};
 use tmcp_protocol::token::{AuthLevel, PlatformClaims, TokenError};
 use tmcp_protocol::{ErrorCode, MatrixUserId, Uid};
 
@@ -78,7 +78,7 @@ pub struct Person {
 }
 
 /// What identity says about proven credentials.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Verified {
     /// The person.
     pub uid: Uid,
@@ -90,19 +90,30 @@ pub struct Verified {
     pub user: Value,
 }
 
-/// Asks identity; `None` where the credentials prove nothing. The source address goes along for the audit log.
-pub async fn verify<P: Platform>(call: &Call<P>, mut credentials: Value) -> Result<Option<Verified>, Failure> {
+/// Asks identity about Matrix credentials, or broker about a code; `None` where they prove nothing. The source address goes along for the
+/// audit log.
+pub async fn verify<P: Platform>(call: &Call<P>, asked: &Route, mut credentials: Value) -> Result<Option<Verified>, Failure> {
     if let Some(credentials) = credentials.as_object_mut() {
         credentials.insert("address".to_owned(), json!(call.address.truncated()));
     }
-    let by_code = credentials.get("code").is_some();
-    match call.ask::<Verified>(&INTERNAL_VERIFY, &credentials).await? {
+    match call.ask::<Verified>(asked, &credentials).await? {
         Ok(verified) => Ok(Some(verified)),
         Err(refused) if refused.status == 401 => Ok(None),
-        Err(refused) if by_code && refused.status == 400 => Err(Failure::invalid(refused.message)),
-        Err(refused) if by_code && refused.status == 404 => Err(Failure::new(ErrorCode::NotFound, refused.message)),
+        Err(refused) if refused.code == ErrorCode::NotFound.as_str() => Err(Failure::new(ErrorCode::NotFound, refused.message)),
         Err(refused) => Err(refused.into()),
     }
+}
+
+/// What pages call somebody without a Matrix id: their name at the provider, and the provider's, since anybody can call themselves
+/// anything there, even by somebody's Matrix id.
+pub fn label(username: &str, provider: &str) -> String {
+    // Nothing that is not seen, or turns what is seen around.
+    let is_seen = |letter: &char| {
+        let hidden = matches!(*letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        !letter.is_control() && !hidden
+    };
+    let seen: String = username.chars().filter(is_seen).take(64).collect();
+    format!("{} ({provider})", seen.trim())
 }
 
 /// Whose token it is, or why it is nobody's, for the log. One that has the form of a token of ours is judged as such; any other goes
@@ -129,7 +140,9 @@ pub async fn of_token<P: Platform>(
             // As strict as a sign-in, since it is one.
             call.draw(&SubjectId::address(&call.address), LimitClass::SignIn).await?;
             let credentials = json!({ "matrix_user_id": matrix_user_id, "access_token": token });
-            let Some(verified) = verify(call, credentials).await? else { return Ok(Err("refused by identity".to_owned())) };
+            let Some(verified) = verify(call, &INTERNAL_VERIFY, credentials).await? else {
+                return Ok(Err("refused by identity".to_owned()));
+            };
             Ok(Ok(Person { uid: verified.uid, names: verified.names, session: None }))
         }
     }
@@ -139,4 +152,17 @@ pub async fn of_token<P: Platform>(
 pub async fn is_alive<P: Platform>(call: &Call<P>, person: &Person) -> Result<bool, Failure> {
     let Some(held) = person.session.clone() else { return Ok(true) };
     subject::holds(&call.platform, &SubjectId::user(&person.uid, PLATFORM), held).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::label;
+
+    #[test]
+    fn a_label_names_the_provider_and_hides_nothing() {
+        assert_eq!(label("carol", "Work"), "carol (Work)");
+        assert_eq!(label("@alice:hs", "Work"), "@alice:hs (Work)");
+        assert_eq!(label(" a\u{202e}b\n\u{200b}c ", "Work"), "abc (Work)");
+        assert_eq!(label(&"x".repeat(300), "W"), format!("{} (W)", "x".repeat(64)));
+    }
 }

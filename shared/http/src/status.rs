@@ -1,8 +1,10 @@
 //! What a function says of itself to `ops`: whether what it depends on answers, and how much waits to be done.
 
+use crate::call::Call;
 use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use tmcp_ports::{HttpClient, OutboundRequest, Platform, Trust};
 
 /// One thing that a function depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,4 +38,18 @@ pub struct Status {
     pub checks: Vec<Check>,
     /// How many records wait, by queue.
     pub waiting: BTreeMap<String, i64>,
+}
+
+/// A homeserver or provider that takes longer is as good as down to whoever signs in.
+const PATIENCE_MS: u32 = 3_000;
+
+/// Whether an address answers 200.
+pub async fn answers<P: Platform>(call: &Call<P>, trust: Trust, url: String) -> Result<(), Failure> {
+    let mut request = OutboundRequest::get(url);
+    request.timeout_ms = PATIENCE_MS;
+    let response = call.platform.http().send(trust, call.outbound(request)).await?;
+    match response.status {
+        200 => Ok(()),
+        status => Err(Failure::unavailable(format!("answers {status}"))),
+    }
 }

@@ -13,6 +13,8 @@ pub enum Function {
     Auth,
     /// What a person decides: browser sessions, authorization requests, consent.
     Account,
+    /// Where people come from: sign-ins at providers.
+    Broker,
     /// Who a user is.
     Identity,
     /// Mini-app storage.
@@ -24,13 +26,14 @@ pub enum Function {
 impl Function {
     /// Every function.
     pub const ALL: &'static [Function] =
-        &[Function::Auth, Function::Account, Function::Identity, Function::Storage, Function::Ops];
+        &[Function::Auth, Function::Account, Function::Broker, Function::Identity, Function::Storage, Function::Ops];
 
     /// Its crate's folder, Spin component and, behind `tmcp-`, Worker name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Function::Auth => "auth",
             Function::Account => "account",
+            Function::Broker => "broker",
             Function::Identity => "identity",
             Function::Storage => "storage",
             Function::Ops => "ops",
@@ -42,6 +45,7 @@ impl Function {
         match self {
             Function::Auth => "AUTH",
             Function::Account => "ACCOUNT",
+            Function::Broker => "BROKER",
             Function::Identity => "IDENTITY",
             Function::Storage => "STORAGE",
             Function::Ops => "OPS",
@@ -192,8 +196,8 @@ routes! {
     SUSPEND: Post "/api/v1/admin/users/suspend", Identity, Access::Administrator, [], Address, Body::Json(SMALL), Tmcp, "Suspend a person";
     LIFT: Post "/api/v1/admin/users/lift", Identity, Access::Administrator, [], Address, Body::Json(SMALL), Tmcp, "End a person's suspension";
 
-    SIGN_IN: Get "/sign-in/{provider}", Identity, Access::Public, [], SignIn, Body::None, Page, "Send a browser to a provider to sign in";
-    SIGN_IN_CALLBACK: Get "/sign-in/callback/{provider}", Identity, Access::Public, [], Address, Body::None, Page, "Where a provider sends a browser back to";
+    SIGN_IN: Get "/sign-in/{provider}", Broker, Access::Public, [], SignIn, Body::None, Page, "Send a browser to a provider to sign in";
+    SIGN_IN_CALLBACK: Get "/sign-in/callback/{provider}", Broker, Access::Public, [], Address, Body::None, Page, "Where a provider sends a browser back to";
 
     AUTHORIZE: Get "/oauth2/authorize", Account, Access::Public, [], Address, Body::None, Page, "Ask a person to let an app in (authorization code with PKCE)";
     CONSENT_SHOW: Get "/oauth2/consent", Account, Access::Public, [], Consent, Body::None, Tmcp, "What an app asks for, for the person who is asked";
@@ -211,6 +215,7 @@ routes! {
     LINK_SHOW: Get "/account/link", Account, Access::Public, [], Address, Body::None, Page, "Ask whether an identity that was proven is the person's";
     LINK_CONFIRM: Post "/account/link/confirm", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Link it";
     UNLINK: Post "/account/unlink", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Take an identity off the account";
+    CHOOSE: Post "/account/choose", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Make another Matrix id the one that apps know the person by";
     STYLE: Get "/account/style.css", Account, Access::Public, [], Address, Body::None, Page, "The pages' stylesheet";
 
     STORAGE_LIST: Get "/api/v1/storage", Storage, TEP, [StorageRead], Storage, Body::None, Tmcp, "List keys";
@@ -233,12 +238,15 @@ routes! {
     STORAGE_KEYS: Get "/ops/keys", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Count stored values per master key: one without values can go";
 
     INTERNAL_VERIFY: Post "/internal/verify", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Verify Matrix credentials and find or create the user";
-    INTERNAL_LINK_BEGIN: Post "/internal/link/begin", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Begin to link an identity";
+    INTERNAL_KNOWN: Post "/internal/known", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Who somebody is that a provider vouches for";
+    INTERNAL_SIGN_IN_ANEW: Post "/internal/sign-in", Broker, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Begin a sign-in of somebody who is signed in";
+    INTERNAL_REDEEM: Post "/internal/redeem", Broker, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Redeem a code that a native app brought, and find or create the user";
     INTERNAL_LINK_SHOW: Post "/internal/link/show", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "An identity that waits to be linked";
     INTERNAL_LINK_CONFIRM: Post "/internal/link/confirm", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Link an identity";
     INTERNAL_IDENTITIES: Post "/internal/identities", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "The identities of a person";
     INTERNAL_UNLINK: Post "/internal/identities/unlink", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Take an identity off a person";
-    INTERNAL_PROVIDERS: Post "/internal/providers", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whom people can sign in with";
+    INTERNAL_CHOOSE: Post "/internal/identities/choose", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Make another Matrix id the one that apps know a person by";
+    INTERNAL_PROVIDERS: Post "/internal/providers", Broker, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whom people can sign in with";
     INTERNAL_BEGIN_BROWSER: Post "/internal/browsers", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Begin a browser session";
     INTERNAL_CLIENTS: Post "/internal/clients", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Register or change an OAuth client";
     INTERNAL_CLIENT: Post "/internal/client", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "What a client registered";
@@ -255,9 +263,11 @@ routes! {
     INTERNAL_ERASE: Post "/internal/erase", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Erase everything of a user, or of a user and app";
     INTERNAL_KEYS: Post "/internal/keys", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Count stored values per master key";
     INTERNAL_STATUS_AUTH: Post "/internal/status/auth", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what auth depends on answers";
+    INTERNAL_STATUS_BROKER: Post "/internal/status/broker", Broker, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what broker depends on answers";
     INTERNAL_STATUS_IDENTITY: Post "/internal/status/identity", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what identity depends on answers";
     INTERNAL_STATUS_STORAGE: Post "/internal/status/storage", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what storage depends on answers";
     INTERNAL_MAINTAIN_AUTH: Post "/internal/maintain/auth", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of auth";
+    INTERNAL_MAINTAIN_BROKER: Post "/internal/maintain/broker", Broker, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of broker";
     INTERNAL_MAINTAIN_IDENTITY: Post "/internal/maintain/identity", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of identity";
     INTERNAL_MAINTAIN_STORAGE: Post "/internal/maintain/storage", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of storage";
 }

@@ -59,7 +59,7 @@ pub fn missing_parameter(route: &Route) -> &'static str {
         "/account/end" => "token",
         "/account/link" => "provider",
         "/account/link/confirm" => "handle",
-        "/account/unlink" => "identity",
+        "/account/unlink" | "/account/choose" => "identity",
         other => panic!("say here which parameter {other} misses first"),
     }
 }

@@ -11,9 +11,8 @@
 //! What if it dies? Before the session is stored, the person begins again; after it, they have a session whose cookie never came, which
 //! is over in a day.
 
-use crate::refusal::Refusal;
-use crate::transaction::{self, Bound, Finished};
-use crate::{linking, providers, refusal, upstream, user};
+use crate::transaction::{self, Finished};
+use crate::{providers, upstream};
 use http::header;
 use serde::Deserialize;
 use serde_json::json;
@@ -21,9 +20,9 @@ use tmcp_http::body::Form;
 use tmcp_http::cookie::{self, Cookie};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
+use tmcp_proof::{Introduction, Known, Refusal, introduce};
+use tmcp_protocol::ErrorCode;
 use tmcp_protocol::routes::{INTERNAL_BEGIN_BROWSER, LINK_SHOW, SIGN_IN_CALLBACK};
-use tmcp_protocol::token::AuthLevel;
-use tmcp_protocol::{ErrorCode, Millis};
 
 #[derive(Deserialize)]
 struct Begun {
@@ -35,7 +34,7 @@ struct Begun {
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let provider = providers::find(&call, &call.rest_of_path(SIGN_IN_CALLBACK.prefix())?)?;
     let answer = Form::parse(call.query.as_bytes())?;
-    let Finished { go_on, bound, proofs } = transaction::finish(&call, &provider.id, answer.require("state")?).await?;
+    let Finished { go_on, whose, proofs } = transaction::finish(&call, &provider.id, answer.require("state")?).await?;
     // Whoever changed their mind is where they were before.
     if let Some("access_denied") = answer.get("error") {
         return Ok(Reply::see_other(&go_on));
@@ -46,35 +45,25 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         None => upstream::prove(&call, &provider, &answer, &back, &proofs).await?,
         Some(_) => Err(Refusal::Provider("the provider says that it did not work")),
     };
-    let refused = |refusal| refusal::audit(&call, provider.word, &provider.id, refusal, Some(address.clone()));
-    let proven_at = outcome.as_ref().map_or(Millis(0), |proven| proven.proven_at);
-    let user = match (outcome, bound) {
-        (Ok(proven), None) => user::known(&call, &proven, Some(&address)).await?,
-        // The person is asked whether it is theirs, in the session that it began in.
-        (Ok(proven), Some(Bound { uid, session: Some(session) })) => {
-            let handle = linking::keep(&call, &uid, &session, &proven).await?;
-            return Ok(Reply::see_other(&format!("{}?handle={handle}", LINK_SHOW.path)));
-        }
-        (Ok(proven), Some(Bound { uid, session: None })) => {
-            let found = user::find(&call, &proven, Some(&address)).await?.filter(|user| user.uid.as_str() == uid);
-            let message = "this is none of the ways that you sign in with to the account that you are signed in to";
-            found.ok_or_else(|| Failure::new(ErrorCode::InsufficientPermissions, message))?
-        }
-        (Err(refusal), _) => {
-            refused(&refusal).await?;
+    let proven = match outcome {
+        Ok(proven) => proven,
+        Err(refusal) => {
+            tmcp_proof::audit(&call, provider.word, &provider.id, &refusal, Some(address)).await?;
             let message = "what the provider answered does not prove who you are: go back, and sign in once more";
             return Err(Failure::new(ErrorCode::InvalidToken, message).because(refusal.to_string()));
         }
     };
-    call.is_about(Some(user.uid.as_str()), None);
-    if let Some(told) = user.suspended(call.now()) {
-        refused(&Refusal::Suspended).await?;
-        return Err(Failure::suspended(told));
-    }
+    let (proven_at, provider_name) = (proven.proven_at, provider.name);
+    let introduction = Introduction { proven, provider: provider.id, provider_name, address: address.clone(), whose };
+    let person = match introduce(&call, &introduction).await? {
+        // The person is asked whether it is theirs, in the session that it began in.
+        Known::Question(handle) => return Ok(Reply::see_other(&format!("{}?handle={handle}", LINK_SHOW.path))),
+        Known::Person(person) => person,
+    };
+    call.is_about(Some(person.uid.as_str()), None);
     let agent = call.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let replaces = cookie::sent(&call, Cookie::Session);
-    let (uid, names) = (user.uid.clone(), user.names(&provider.name, AuthLevel::Full));
-    let body = json!({"uid": uid, "names": names, "agent": agent, "address": address, "replaces": replaces,
+    let body = json!({"uid": person.uid, "names": person.names, "agent": agent, "address": address, "replaces": replaces,
         "proven_at": proven_at});
     let Begun { secret, seconds } = call.ask(&INTERNAL_BEGIN_BROWSER, &body).await??;
     let cookie = Cookie::Session.set(&call.settings.issuer, &secret, seconds);

@@ -1,4 +1,4 @@
-//! Identity, account and auth on one platform, with providers that answer from a table, and a browser's way through them.
+//! Broker, identity, account and auth on one platform, with providers that answer from a table, and a browser's way through them.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,6 +21,7 @@ pub const HS: &str = "http://hs:8008/_matrix/client/v3";
 #[derive(Clone)]
 pub struct World {
     pub platform: TestPlatform,
+    pub broker: Client,
     pub identity: Client,
     pub account: Client,
     pub auth: Client,
@@ -64,7 +65,10 @@ impl World {
     pub async fn new() -> Self {
         let platform = TestPlatform::new();
         platform.set("LIMITS", r#"{"scale":1000}"#);
-        platform.set("HOMESERVERS", r#"[{"server_name":"hs","client_url":"http://hs:8008"}]"#);
+        platform.set(
+            "HOMESERVERS",
+            r#"[{"server_name":"hs","client_url":"http://hs:8008"},{"server_name":"two","client_url":"http://two:8008"}]"#,
+        );
         let providers = json!([
             {"id": "work", "kind": "keycloak", "name": "Work <W>", "issuer": ISSUER, "client_id": "tmcp", "client_secret": "a&b",
                 "redirect_uris": ["app.example:/back"]},
@@ -72,6 +76,7 @@ impl World {
                 "name_member": "login", "authorization_endpoint": "https://forge.example/auth?x=1", "token_endpoint": FORGE_TOKEN,
                 "userinfo_endpoint": FORGE_USER, "scopes": ["read:user"]},
             {"id": "hs", "kind": "matrix", "name": "Matrix", "server_name": "hs"},
+            {"id": "two", "kind": "matrix", "name": "Two", "server_name": "two"},
         ]);
         platform.set("PROVIDERS", &providers.to_string());
         let recorded = platform.recorded();
@@ -80,11 +85,13 @@ impl World {
         recorded.answer("POST", FORGE_TOKEN, 200, r#"{"access_token":"forge-token","token_type":"bearer"}"#);
         recorded.answer("GET", FORGE_USER, 200, r#"{"id":4711,"login":"carol","name":"Carol","email":"c@forge.example"}"#);
         let world = Self {
-            identity: Client::new(crate::routes(), &platform),
+            broker: Client::new(tmcp_broker::routes(), &platform),
+            identity: Client::new(tmcp_identity::routes(), &platform),
             account: Client::new(tmcp_account::routes(), &platform),
             auth: Client::new(tmcp_auth::routes(), &platform),
             platform,
         };
+        world.broker.connect(Function::Broker);
         world.identity.connect(Function::Identity);
         world.account.connect(Function::Account);
         world.auth.connect(Function::Auth);
@@ -102,13 +109,13 @@ impl World {
     }
 
     pub async fn begin(&self, provider: &str, cookie: &str) -> Begun {
-        let answer = Self::get(&self.identity, cookie, &format!("/sign-in/{provider}?continue=%2Faccount")).await;
+        let answer = Self::get(&self.broker, cookie, &format!("/sign-in/{provider}?continue=%2Faccount")).await;
         assert_eq!(answer.status, 303, "{answer:?}");
         Begun { cookie: self::cookie(&answer), url: Url::parse(answer.headers["location"].to_str().unwrap()).unwrap() }
     }
 
     pub async fn back(&self, provider: &str, cookie: &str, query: &str) -> Answer {
-        Self::get(&self.identity, cookie, &format!("/sign-in/callback/{provider}?{query}")).await
+        Self::get(&self.broker, cookie, &format!("/sign-in/callback/{provider}?{query}")).await
     }
 
     /// What the provider says for a sign-in, with some claims changed (null: left out).

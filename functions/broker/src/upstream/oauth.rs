@@ -1,11 +1,11 @@
 //! Providers that speak OAuth 2.0 alone: a code, an access token, and a document that says who they are. The id is the mapped member,
 //! which never changes; an e-mail address of theirs is not taken, since nobody says that it was verified.
 
-use super::{Proven, Redeemed, answered, redeem, text};
-use crate::refusal::Refusal;
+use super::{Redeemed, answered, redeem, text};
 use serde_json::Value;
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{OutboundRequest, Platform, Trust};
+use tmcp_proof::{Proven, Refusal};
 use tmcp_protocol::provider::{OAuth, Provider};
 
 /// The mapped id: a text, or a whole number.
@@ -27,7 +27,7 @@ pub async fn prove<P: Platform>(
         Ok(answer) => answer,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let Some(token) = answer.get("access_token").and_then(Value::as_str).filter(|token| crate::verify::is_token(token)) else {
+    let Some(token) = answer.get("access_token").and_then(Value::as_str).filter(|token| tmcp_proof::is_token(token)) else {
         return Ok(Err(Refusal::Provider("no access token")));
     };
     let request = OutboundRequest::get(oauth.userinfo_endpoint.as_str());
@@ -44,7 +44,7 @@ pub async fn prove<P: Platform>(
         instance: provider.instance().unwrap_or_default(),
         username: text(&document, &oauth.name_member).map_or_else(|| external_id.clone(), str::to_owned),
         external_id,
-        kind: provider.word,
+        kind: provider.word.to_owned(),
         display_name: text(&document, "name").map(str::to_owned),
         avatar_url: None,
         email: None,

@@ -5,7 +5,6 @@
 
 use crate::homeserver::Homeserver;
 use crate::refusal::Refusal;
-use crate::verify::is_a_services;
 use serde::Deserialize;
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{HttpClient, HttpError, OutboundRequest, Platform};
@@ -125,4 +124,10 @@ pub struct Profile {
     pub displayname: Option<String>,
     /// The avatar, `mxc://`.
     pub avatar_url: Option<String>,
+}
+
+/// The namespaces of our own Application Service (TMCP 6.1): bots, never people.
+pub fn is_a_services(id: &MatrixUserId) -> bool {
+    let local = id.localpart();
+    local == "_tmcp" || local.starts_with("_tmcp_") || local.starts_with("ma_")
 }

@@ -5,7 +5,6 @@ pub mod matrix_sso;
 pub mod oauth;
 pub mod openid;
 
-use crate::refusal::Refusal;
 use crate::transaction::Proofs;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,30 +13,9 @@ use serde_json::Value;
 use tmcp_http::body::Form;
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{HttpClient, OutboundRequest, Platform, Trust};
-use tmcp_protocol::Millis;
+use tmcp_proof::{Proven, Refusal};
 use tmcp_protocol::provider::{Kind, Provider, Registration};
 use url::{Url, form_urlencoded};
-
-/// An identity that a provider vouches for.
-#[derive(Debug, Clone)]
-pub struct Proven {
-    /// What the external id is unique within.
-    pub instance: String,
-    /// The person there; never changes, and never passes to somebody else.
-    pub external_id: String,
-    /// The provider's kind.
-    pub kind: &'static str,
-    /// What they are called there.
-    pub username: String,
-    /// From their profile.
-    pub display_name: Option<String>,
-    /// From their profile, in a homeserver's media store.
-    pub avatar_url: Option<String>,
-    /// An address that the provider has verified.
-    pub email: Option<String>,
-    /// When the person proved there who they are; 0 where the provider does not say.
-    pub proven_at: Millis,
-}
 
 /// Where the provider sends people back to.
 pub fn callback<P: Platform>(call: &Call<P>, provider: &Provider) -> String {

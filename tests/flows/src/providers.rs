@@ -1,9 +1,12 @@
-//! Sign-ins at providers, through the pipelines of identity, account and auth, with providers that answer from a table.
+//! Sign-ins at providers, through the pipelines of broker, identity, account and auth, with providers that answer from a table.
 
 use super::world::{Begun, DISCOVERY, FORGE_TOKEN, FORGE_USER, HS, KEYS, NONCE, TOKEN, World, cookie, discovery, native, signed};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
-use tmcp_protocol::routes::INTERNAL_MAINTAIN_IDENTITY;
+use sha2::{Digest, Sha256};
+use tmcp_protocol::routes::INTERNAL_MAINTAIN_BROKER;
 use tmcp_testkit::dies;
 use url::Url;
 
@@ -58,7 +61,7 @@ async fn the_verifier_meets_the_challenge() {
     let redeemed = world.platform.recorded().seen().into_iter().rfind(|request| request.url == FORGE_TOKEN).unwrap();
     let body = String::from_utf8(redeemed.body.to_vec()).unwrap();
     let verifier = body.split('&').find_map(|pair| pair.strip_prefix("code_verifier=")).unwrap();
-    assert_eq!(crate::transaction::challenge(verifier), begun.parameter("code_challenge"));
+    assert_eq!(URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)), begun.parameter("code_challenge"));
 }
 
 /// Every way in which a provider's answer, or one that somebody made up, is not proof; what the audit log says of it.
@@ -167,7 +170,7 @@ async fn a_sign_in_counts_once_in_its_own_browser_at_its_own_provider_for_ten_mi
     world.platform.advance(600_000);
     let query = format!("code=c&state={}", late.parameter("state"));
     assert_eq!(world.back("work", &late.cookie, &query).await.status, 400, "after ten minutes");
-    world.identity.internal(&INTERNAL_MAINTAIN_IDENTITY, json!({})).await;
+    world.broker.internal(&INTERNAL_MAINTAIN_BROKER, json!({})).await;
     assert_eq!(world.rows("SELECT state FROM sign_ins").await.len(), 0);
 }
 
@@ -190,21 +193,21 @@ async fn two_tabs_sign_in_at_once() {
 async fn a_browser_is_led_to_our_pages_alone_and_back_where_it_was() {
     let world = World::new().await;
     for to in ["https://evil.example/", "//evil.example", "/api/v1/storage", "/account%23x", "%2F%5Cevil.example"] {
-        let answer = World::get(&world.identity, "", &format!("/sign-in/work?continue={to}")).await;
+        let answer = World::get(&world.broker, "", &format!("/sign-in/work?continue={to}")).await;
         assert_eq!(answer.status, 400, "{to}");
     }
-    assert_eq!(World::get(&world.identity, "", "/sign-in/nobody").await.status, 404);
+    assert_eq!(World::get(&world.broker, "", "/sign-in/nobody").await.status, 404);
     let there = "https://forge.example/auth";
     for (site, to) in [("cross-site", "/account"), ("same-site", "/account"), ("same-origin", there), ("none", there)] {
         let request = http::Request::builder().uri("/sign-in/forge").header("sec-fetch-site", site);
-        let answer = world.identity.send(request.body(Bytes::new()).unwrap()).await;
+        let answer = world.broker.send(request.body(Bytes::new()).unwrap()).await;
         assert!(answer.headers["location"].to_str().unwrap().starts_with(to), "{site}: {answer:?}");
     }
     let path = "/oauth2/authorize?client_id=ma_a&redirect_uri=https%3A%2F%2Fapp.example%2Fback&response_type=code&state=s\
         &scope=storage:read&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
     let page = World::get(&world.account, "", path).await;
     let link = page.text.split("href=\"/sign-in/forge").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let answer = World::get(&world.identity, "", &format!("/sign-in/forge{link}")).await;
+    let answer = World::get(&world.broker, "", &format!("/sign-in/forge{link}")).await;
     let begun = Begun { cookie: cookie(&answer), url: Url::parse(answer.headers["location"].to_str().unwrap()).unwrap() };
     let refused = world.back("forge", &begun.cookie, &format!("error=access_denied&state={}", begun.parameter("state"))).await;
     assert_eq!(
@@ -225,11 +228,11 @@ async fn discovery_of_another_issuer_leads_nowhere() {
     ];
     for document in documents {
         world.platform.recorded().answer("GET", DISCOVERY, 200, &document);
-        assert_eq!(World::get(&world.identity, "", "/sign-in/work").await.status, 503, "{document}");
+        assert_eq!(World::get(&world.broker, "", "/sign-in/work").await.status, 503, "{document}");
         world.platform.advance(60_000);
     }
     world.platform.recorded().answer("GET", DISCOVERY, 200, &discovery(&json!({})));
-    assert_eq!(World::get(&world.identity, "", "/sign-in/work").await.status, 303, "a minute after it was mended");
+    assert_eq!(World::get(&world.broker, "", "/sign-in/work").await.status, 303, "a minute after it was mended");
     // At another origin than the issuer's it names public places alone.
     let private = discovery(&json!({"token_endpoint": "https://10.0.0.5/token"}));
     world.platform.recorded().answer("GET", DISCOVERY, 200, &private);

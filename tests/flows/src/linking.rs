@@ -1,6 +1,8 @@
-//! Linking identities and taking them away, through the pipelines of identity, account and auth.
+//! Linking identities and taking them away, through the pipelines of broker, identity, account and auth.
 
 use super::world::{Begun, World, cookie};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use tmcp_testkit::{Answer, dies};
 use url::Url;
@@ -51,6 +53,43 @@ impl World {
         let page = self.page(session).await;
         let (token, id) = (field(&page, &format!("<h3>{name}"), "token"), field(&page, &format!("<h3>{name}"), "identity"));
         self.form(session, "/account/unlink", &[("token", &token), ("identity", &id)]).await
+    }
+
+    /// Links @alice of a homeserver.
+    async fn link_matrix(&self, session: &str, server: &str) {
+        let answer = json!({"user_id": format!("@alice:{server}"), "access_token": "syt", "device_id": "D"});
+        let login = format!("http://{server}:8008/_matrix/client/v3/login");
+        self.platform.recorded().answer("POST", &login, 200, &answer.to_string());
+        let begun = self.link(session, server).await;
+        let back = Url::parse(&begun.parameter("redirectUrl")).unwrap();
+        let answer = self.back(server, &begun.cookie, &format!("{}&loginToken=t", back.query().unwrap())).await;
+        let question = answer.headers["location"].to_str().unwrap().to_owned();
+        assert_eq!(self.say_yes(session, &question).await.status, 303);
+    }
+
+    /// Lets apps know the person by another of their identities.
+    async fn choose(&self, session: &str, name: &str) -> Answer {
+        let page = self.page(session).await;
+        let (token, id) = (field(&page, &format!("<h3>{name}"), "token"), field(&page, &format!("<h3>{name}"), "identity"));
+        self.form(session, "/account/choose", &[("token", &token), ("identity", &id)]).await
+    }
+
+    /// The TEP of a session in an app, as `sub` and token.
+    async fn tep(&self, session: &str) -> (String, String) {
+        let query = "client_id=ma_a&redirect_uri=https%3A%2F%2Fapp.example%2Fback&response_type=code&state=s&scope=storage:read\
+            &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+        let granted = World::get(&self.account, session, &format!("/oauth2/authorize?{query}")).await;
+        let back = Url::parse(granted.headers["location"].to_str().unwrap()).unwrap();
+        let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+        let form = format!(
+            "grant_type=authorization_code&code={code}&redirect_uri=https%3A%2F%2Fapp.example%2Fback&client_id=ma_a\
+            &code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+        );
+        let answer = self.auth.form("/oauth2/token", &form).await;
+        let token = answer.body["access_token"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned();
+        let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth_back(1).unwrap()).unwrap();
+        let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+        (claims["sub"].as_str().unwrap().to_owned(), token)
     }
 
     async fn at_work_as(&self, sub: &str) -> Answer {
@@ -254,14 +293,7 @@ async fn whoever_takes_an_identity_away_is_signed_out_everywhere_else() {
 async fn whoever_links_a_homeserver_has_a_matrix_id_everywhere() {
     let world = World::new().await;
     let (session, other) = (world.at_work().await, world.at_work().await);
-    let hs = "http://hs:8008/_matrix/client/v3";
-    let answer = r#"{"user_id":"@alice:hs","access_token":"syt","device_id":"D"}"#;
-    world.platform.recorded().answer("POST", &format!("{hs}/login"), 200, answer);
-    let begun = world.link(&session, "hs").await;
-    let back = Url::parse(&begun.parameter("redirectUrl")).unwrap();
-    let answer = world.back("hs", &begun.cookie, &format!("{}&loginToken=t", back.query().unwrap())).await;
-    let question = answer.headers["location"].to_str().unwrap().to_owned();
-    assert_eq!(world.say_yes(&session, &question).await.status, 303);
+    world.link_matrix(&session, "hs").await;
     for session in [&session, &other] {
         assert!(world.page(session).await.contains("signed in as <strong>@alice:hs"));
     }
@@ -275,6 +307,61 @@ async fn whoever_links_a_homeserver_has_a_matrix_id_everywhere() {
     assert_eq!(world.unlink(&session, "carol (Work").await.status, 303);
     assert!(world.page(&other).await.contains("does not know you"), "signed out elsewhere");
     assert!(world.page(&session).await.contains("@alice:hs"));
+}
+
+/// Wherever it dies, nothing that was granted in the old name lives on once the new one counts, and data stays: the person is the same.
+#[tokio::test]
+async fn a_person_says_which_matrix_id_apps_know_them_by() {
+    for step in 0.. {
+        let world = World::new().await;
+        let session = world.at_work().await;
+        world.link_matrix(&session, "hs").await;
+        world.link_matrix(&session, "two").await;
+        let (sub, old) = world.tep(&session).await;
+        assert_eq!(sub, "@alice:hs", "the first one, before any choice");
+        world.platform.faults().die_at(Some(step));
+        let died = dies(world.choose(&session, "@alice:two")).is_none();
+        world.platform.faults().die_at(None);
+        world.platform.advance(60_001);
+        let maintain = tmcp_protocol::routes::INTERNAL_MAINTAIN_ACCOUNT;
+        assert_eq!(world.account.internal(&maintain, json!({})).await.status, 200);
+        if world.rows("SELECT uid FROM identities WHERE chosen_at > 0").await.len() == 1 {
+            assert!(world.page(&session).await.contains("does not know you"), "step {step}: signed out");
+            let answer = world.account.json("POST", "/api/v1/auth/revoke", &old, json!({"miniapp_id": "ma_a"})).await;
+            assert_eq!(answer.status, 401, "step {step}: {answer:?}");
+            let (sub, _) = world.tep(&world.at_work().await).await;
+            assert_eq!(sub, "@alice:two", "step {step}");
+        } else {
+            assert!(died, "step {step}");
+        }
+        assert_eq!(world.rows("SELECT uid FROM users").await.len(), 1, "step {step}");
+        if !died {
+            assert!(step > 8, "{step} steps");
+            // Now the other one, which may have been a mistake, can go.
+            let session = world.at_work().await;
+            assert_eq!(world.unlink(&session, "@alice:hs").await.status, 303);
+            assert_eq!(world.rows("SELECT id FROM audit WHERE action = 'identity.choose'").await.len(), 1);
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wallet_and_a_stranger_to_matrix_keep_the_name() {
+    let world = World::new().await;
+    let session = world.at_work().await;
+    world.link_matrix(&session, "hs").await;
+    world.link_matrix(&session, "two").await;
+    let page = world.page(&session).await;
+    let (token, id) = (field(&page, "<h3>@alice:two", "token"), field(&page, "<h3>carol (Work", "identity"));
+    let answer = world.form(&session, "/account/choose", &[("token", &token), ("identity", &id)]).await;
+    assert_eq!(answer.status, 409, "no Matrix id");
+    world.rows("UPDATE users SET wallet_opened_at = 1").await;
+    let answer = world.choose(&session, "@alice:two").await;
+    assert!(answer.status == 409 && answer.text.contains("while a wallet pays"), "{}", answer.text);
+    assert!(world.page(&session).await.contains("@alice:two"), "nobody was signed out");
+    assert_eq!(world.rows("SELECT id FROM audit WHERE action = 'identity.choose'").await.len(), 0);
+    assert_eq!(world.rows("SELECT uid FROM cut_offs").await.len(), 0);
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
-//! GET /sign-in/{provider}?continue=…: sends a browser to a provider.
+//! GET /sign-in/{provider}?continue=…: sends a browser to a provider; POST /internal/sign-in: the same for account, for somebody who is
+//! signed in and links another identity, or proves once more who they are.
 //!
 //! ```text
 //!  page ──▶ /sign-in/kc ──303, state, nonce, challenge──▶ provider: the person signs in there
 //!                 │ row: state, browser, where to go on          │
 //!                 ▼                                               ▼ code, state, iss
 //!           cookie of the browser ─────────────────▶ /sign-in/callback/kc: row gone, code redeemed, id token checked
-//!                                                                 │ user found or created; account begins the session
+//!                                                                 │ identity knows the user; account begins the session
 //!                                                                 ▼ 303, cookie of the session, to where they were going
 //! ```
 //!
@@ -18,10 +19,13 @@
 
 use crate::{providers, transaction, upstream};
 use http::header;
+use serde::Deserialize;
+use serde_json::json;
 use tmcp_http::cookie::{self, Cookie};
 use tmcp_http::page::is_ours;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
+use tmcp_proof::Whose;
 use tmcp_protocol::routes::{ACCOUNT, SIGN_IN};
 
 /// The handler.
@@ -39,4 +43,21 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let begun = transaction::begin(&call, &provider.id, &go_on, cookie::sent(&call, Cookie::SignIn), None).await?;
     let url = upstream::address(&call, &provider, &begun.state, &begun.proofs).await?;
     Ok(Reply::see_other(url.as_str()).header(header::SET_COOKIE, &begun.cookie))
+}
+
+#[derive(Deserialize)]
+struct Anew {
+    provider: String,
+    whose: Whose,
+    /// The browser's cookie of sign-ins, if it has one.
+    cookie: Option<String>,
+}
+
+/// POST /internal/sign-in
+pub async fn anew<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let Anew { provider, whose, cookie } = call.message()?;
+    let provider = providers::find(&call, &provider)?;
+    let begun = transaction::begin(&call, &provider.id, ACCOUNT.path, cookie, Some(whose)).await?;
+    let url = upstream::address(&call, &provider, &begun.state, &begun.proofs).await?;
+    Reply::json(&json!({"url": url.as_str(), "cookie": begun.cookie}))
 }

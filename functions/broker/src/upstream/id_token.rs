@@ -1,9 +1,9 @@
 //! The id token (OpenID Connect Core section 3.1.3.7): its form, the key that it names, and what its claims must say.
 
-use crate::refusal::Refusal;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
+use tmcp_proof::Refusal;
 use tmcp_protocol::Millis;
 use tmcp_protocol::jwk::{EcPublicJwk, PublicJwk};
 

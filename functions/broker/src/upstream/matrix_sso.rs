@@ -3,20 +3,17 @@
 //!
 //! What if it dies in between? The device stays in the person's list, named after us, until they remove it; nobody has its token.
 
-use super::Proven;
-use crate::homeserver::{self, Homeserver};
-use crate::matrix;
-use crate::refusal::Refusal;
-use crate::verify::is_a_services;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{HttpClient, OutboundRequest, Platform};
+use tmcp_proof::matrix::{self, is_a_services};
+use tmcp_proof::{Homeserver, Proven, Refusal};
 use tmcp_protocol::{MatrixUserId, ServerName};
 use url::Url;
 
 async fn configured<P: Platform>(call: &Call<P>, server_name: &ServerName) -> Result<Homeserver, Failure> {
-    let found = homeserver::find(call, Some(server_name.as_str())).await?;
+    let found = tmcp_proof::find(call, Some(server_name.as_str())).await?;
     found.ok_or_else(|| Failure::unavailable(format!("{server_name} is not one of HOMESERVERS, or FEDERATION_DENY names it")))
 }
 
@@ -67,7 +64,7 @@ pub async fn prove<P: Platform>(
         instance: homeserver.instance,
         username: id.localpart().to_owned(),
         external_id: id.to_string(),
-        kind: "matrix",
+        kind: "matrix".to_owned(),
         display_name: None,
         avatar_url: None,
         email: None,

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use tmcp_http::cookie::{self, Cookie};
 use tmcp_http::{Call, Failure, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_proof::Whose;
 use tmcp_protocol::Millis;
 
 /// So long may a person take at the provider.
@@ -27,20 +28,12 @@ pub struct Proofs {
     pub since: Option<Millis>,
 }
 
-/// Whom a sign-in is for, where it is for somebody who is signed in: they have to sign in anew.
-pub struct Bound {
-    /// The person.
-    pub uid: String,
-    /// The browser session that an identity is linked in; none where the person only proves once more who they are.
-    pub session: Option<String>,
-}
-
 /// One that came back.
 pub struct Finished {
     /// Where the browser goes on to.
     pub go_on: String,
     /// Whom it is for; whoever comes, where it is none.
-    pub bound: Option<Bound>,
+    pub whose: Option<Whose>,
     /// What was agreed with the provider.
     pub proofs: Proofs,
 }
@@ -75,13 +68,13 @@ pub async fn begin<P: Platform>(
     provider: &str,
     go_on: &str,
     cookie: Option<String>,
-    bound: Option<Bound>,
+    whose: Option<Whose>,
 ) -> Result<Begun, Failure> {
     // Two tabs may sign in at once: a browser keeps its cookie.
     let browser = cookie.filter(|secret| secret.len() == 43).unwrap_or_else(|| call.secret());
     let (state, now) = (call.secret(), call.now());
-    let since = bound.is_some().then_some(now);
-    let (uid, session) = bound.map(|bound| (bound.uid, bound.session)).unzip();
+    let since = whose.is_some().then_some(now);
+    let (uid, session) = whose.map(|whose| (whose.uid, whose.session)).unzip();
     let session = session.flatten();
     let (hash, end) = (sha256_hex(&state), now.plus(LIFE_S * 1000));
     let put = stmt!(sql::BEGIN_SIGN_IN, hash, sha256_hex(&browser), provider, go_on, end, uid, session);
@@ -105,9 +98,9 @@ pub async fn finish<P: Platform>(call: &Call<P>, provider: &str, state: &str) ->
     let row: Option<SignInRow> = call.platform.sql().first(end).await?;
     let over = "this sign-in is over, or began in another browser: go back to where you came from, and sign in once more";
     let SignInRow { go_on, uid, session, expires_at } = row.ok_or_else(|| Failure::invalid(over))?;
-    let bound = uid.map(|uid| Bound { uid, session });
-    let since = bound.is_some().then_some(expires_at.plus(-LIFE_S * 1000));
-    Ok(Finished { go_on, bound, proofs: proofs(&browser, state, since) })
+    let whose = uid.map(|uid| Whose { uid, session });
+    let since = whose.is_some().then_some(expires_at.plus(-LIFE_S * 1000));
+    Ok(Finished { go_on, whose, proofs: proofs(&browser, state, since) })
 }
 
 #[cfg(test)]

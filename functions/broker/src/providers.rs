@@ -1,11 +1,12 @@
-//! The configured providers.
+//! The configured providers, and POST /internal/providers, for account: whom a person can sign in with.
 
+use serde_json::{Value, json};
 use std::sync::Arc;
 use tmcp_http::settings::{InvalidSetting, remembered};
-use tmcp_http::{Call, Failure};
+use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Config, Platform};
 use tmcp_protocol::ErrorCode;
-use tmcp_protocol::provider::{self, Provider};
+use tmcp_protocol::provider::{self, Kind, Provider};
 
 /// All of them, in the order of the sign-in page.
 pub fn all(platform: &impl Platform) -> Result<Arc<Vec<Provider>>, InvalidSetting> {
@@ -19,4 +20,18 @@ pub fn all(platform: &impl Platform) -> Result<Arc<Vec<Provider>>, InvalidSettin
 pub fn find<P: Platform>(call: &Call<P>, id: &str) -> Result<Provider, Failure> {
     let found = all(&call.platform)?.iter().find(|provider| provider.id == id).cloned();
     found.ok_or_else(|| Failure::new(ErrorCode::NotFound, "there is no such provider to sign in with"))
+}
+
+/// POST /internal/providers: the id and name of each, and which identities are signed in with there: those of an instance, or the Matrix
+/// ids of a server.
+pub async fn offered<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let shown = |one: &Provider| {
+        let server = match &one.kind {
+            Kind::Matrix(server) => Some(server.as_str()),
+            _ => None,
+        };
+        json!({"id": one.id, "name": one.name, "instance": one.instance(), "server": server})
+    };
+    let all = all(&call.platform)?;
+    Reply::json(&all.iter().map(shown).collect::<Vec<Value>>())
 }

@@ -1,13 +1,13 @@
 //! OpenID Connect: discovery, the code, and the id token. The picture that a token may name is never fetched.
 
 use super::id_token::{self, Key};
-use super::{Proven, Redeemed, redeem, text};
+use super::{Redeemed, redeem, text};
 use crate::documents;
-use crate::refusal::Refusal;
 use crate::transaction::Proofs;
 use serde_json::Value;
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{Platform, Signer, Trust};
+use tmcp_proof::{Proven, Refusal};
 use tmcp_protocol::Millis;
 use tmcp_protocol::provider::Provider;
 use url::Url;
@@ -98,7 +98,7 @@ pub async fn prove<P: Platform>(
         instance: provider.instance().unwrap_or_default(),
         username: own("preferred_username").or_else(|| own("name")).unwrap_or_else(|| external_id.clone()),
         external_id,
-        kind: provider.word,
+        kind: provider.word.to_owned(),
         display_name: own("name"),
         avatar_url: None,
         email: own("email").filter(|_| is_verified),

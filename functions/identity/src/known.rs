@@ -1,0 +1,32 @@
+//! POST /internal/known, for the functions that prove people at providers: who this is.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 200 | the user, found or created; or a question to whoever links it, in the session that it began in |
+//! | 403 | suspended; or whoever was to prove once more who they are is somebody else |
+
+use crate::{linking, user};
+use tmcp_http::{Call, Failure, Reply};
+use tmcp_ports::Platform;
+use tmcp_proof::{Introduction, Known, Whose};
+use tmcp_protocol::ErrorCode;
+use tmcp_protocol::token::AuthLevel;
+
+/// The handler.
+pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let Introduction { proven, provider, provider_name, address, whose } = call.message()?;
+    let address = Some(address.as_str());
+    let user = match whose {
+        None => user::known(&call, &proven, address).await?,
+        Some(Whose { uid, session: Some(session) }) => {
+            return Reply::json(&Known::Question(linking::keep(&call, &uid, &session, &proven).await?));
+        }
+        Some(Whose { uid, session: None }) => {
+            let found = user::find(&call, &proven, address).await?.filter(|user| user.uid.as_str() == uid);
+            let message = "this is none of the ways that you sign in with to the account that you are signed in to";
+            found.ok_or_else(|| Failure::new(ErrorCode::InsufficientPermissions, message))?
+        }
+    };
+    let person = user::answer(&call, user, &proven.kind, (&provider, &provider_name), AuthLevel::Full, address).await?;
+    Reply::json(&Known::Person(Box::new(person)))
+}

@@ -1,0 +1,8 @@
+//! What a person does that leads through several functions, on host adapters: the functions as they are, asking each other in process.
+//! What is one function's own is tested in its crate; what a runtime adds, in `tests/e2e` and `tests/browser`.
+#![cfg(test)]
+
+mod linking;
+mod providers;
+mod suspension;
+mod world;
