@@ -14,7 +14,7 @@ use crate::functions::CONTRACT;
 use crate::keys::Keys;
 
 /// Every function but the gateway.
-const ALL: &[&str] = &["auth", "account", "broker", "identity", "storage", "ops"];
+const ALL: &[&str] = &["auth", "account", "broker", "consent", "identity", "storage", "ops"];
 
 /// Those that ask homeservers who somebody is.
 const PROVING: &[&str] = &["broker", "identity"];
@@ -47,7 +47,7 @@ pub enum Form {
 /// Which function gets what. The gateway needs nothing but the public origin; the contract function, which is never
 /// deployed, gets everything.
 pub const SETTINGS: &[Setting] = &[
-    plain("ISSUER", &["gateway", "auth", "account", "broker", "identity", "storage", "ops"], Form::Text),
+    plain("ISSUER", &["gateway", "auth", "account", "broker", "consent", "identity", "storage", "ops"], Form::Text),
     secret("SERVICE_KEY", ALL, Form::Text),
     plain("JWKS", ALL, Form::Object),
     plain("LIMITS", ALL, Form::Object),
@@ -207,7 +207,7 @@ mod tests {
     fn a_secret_goes_to_its_function_alone() {
         let config = config(None, &[]).unwrap();
         let readers = |name: &str| {
-            ["gateway", "auth", "account", "broker", "identity", "storage", "ops"]
+            ["gateway", "auth", "account", "broker", "consent", "identity", "storage", "ops"]
                 .into_iter()
                 .filter(|function| names(&config, function).contains(&name.to_owned()))
                 .collect::<Vec<_>>()
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(readers("SIGNING_KEYS"), ["auth"]);
         assert_eq!(readers("STORAGE_KEYS"), ["storage"]);
         assert_eq!(readers("OPERATOR_TOKEN"), ["ops"]);
-        assert_eq!(readers("SERVICE_KEY"), ["auth", "account", "broker", "identity", "storage", "ops"]);
+        assert_eq!(readers("SERVICE_KEY"), ["auth", "account", "broker", "consent", "identity", "storage", "ops"]);
         assert_eq!(names(&config, "gateway"), ["ISSUER"]);
         let always = SETTINGS.iter().filter(|setting| setting.form != Form::Optional).count();
         assert_eq!(names(&config, "contract").len(), always);

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 use tmcp_protocol::ErrorCode;
-use tmcp_protocol::routes::{Access, Body, ErrorForm, ROUTES, Route};
+use tmcp_protocol::routes::{Access, Body, ErrorForm, IMAGES, ROUTES, Route};
 use tmcp_protocol::token::TokenKind;
 
 use crate::paths::Paths;
@@ -74,6 +74,7 @@ fn operation(route: &Route) -> Value {
             Body::Json(max) => Some((&[JSON][..], max)),
             Body::Form(max) => Some((&[FORM][..], max)),
             Body::JsonOrForm(max) => Some((&[JSON, FORM][..], max)),
+            Body::Image(max) => Some((&IMAGES[..], max)),
         };
         if let Some((media, max)) = body {
             let any = |media: &&str| ((*media).to_owned(), json!({"schema": {"type": "object"}}));

@@ -1,53 +1,38 @@
 //! GET /account and its forms: a person's apps and browsers, and ending either.
 
-use crate::browser::{self, Browser, Form};
-use crate::client;
-use crate::pages::{self, AccountPage, AppEntry, BrowserEntry, IdentityEntry, Way};
+use crate::browser;
+use crate::pages::{self, AccountPage, BrowserEntry, IdentityEntry, Way};
 use crate::sign_in::{self, Identity, Offered};
-use crate::sql::{self, BrowserRow, ConsentRow};
-use crate::take_back::{self, Taken};
+use crate::sql::{self, BrowserRow};
 use http::header;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tmcp_http::audit::Entry;
 use tmcp_http::cookie::Cookie;
 use tmcp_http::page::is_ours;
 use tmcp_http::{Call, Failure, Reply};
+use tmcp_pages::{Browser, Form, day, minute};
 use tmcp_ports::{Platform, Sql, stmt};
-use tmcp_protocol::routes::{ACCOUNT, INTERNAL_APPS, INTERNAL_IDENTITIES};
-use tmcp_protocol::{AppId, Millis, Scope};
+use tmcp_protocol::routes::{ACCOUNT, INTERNAL_AGREED, INTERNAL_IDENTITIES, INTERNAL_TAKE_BACK};
+use tmcp_protocol::{AppId, Millis};
 
-async fn apps<P: Platform>(call: &Call<P>, browser: &Browser) -> Result<Vec<AppEntry>, Failure> {
-    let rows: Vec<ConsentRow> = call.platform.sql().rows(stmt!(sql::ALL_CONSENTS, browser.uid.as_str())).await?;
-    let mut apps: Vec<AppEntry> = Vec::new();
-    for row in rows {
-        let what = Scope::parse(&row.scope).map_or(row.scope.clone(), |scope| scope.description().to_owned());
-        match apps.last_mut() {
-            Some(app) if app.id == row.app_id.as_str() => app.scopes.push(what),
-            _ => {
-                let client = client::look_up(call, row.client_id.as_str()).await?;
-                let name = client.map_or_else(|| row.app_id.to_string(), |client| client.name);
-                let since = pages::day(row.approved_at);
-                apps.push(AppEntry { id: row.app_id.to_string(), name, since, scopes: vec![what] });
-            }
-        }
-    }
-    // Apps with sessions that nobody had to be asked about.
-    let sessions: Vec<SessionsRow> = call.ask(&INTERNAL_APPS, &json!({ "uid": browser.uid })).await??;
-    for row in sessions.into_iter().filter(|row| !apps.iter().any(|app| app.id == row.app_id)).collect::<Vec<_>>() {
-        let name = row.name.unwrap_or_else(|| row.app_id.clone());
-        let scopes = vec!["Know who you are, and keep data for you".to_owned()];
-        apps.push(AppEntry { id: row.app_id, name, since: pages::day(row.since), scopes });
-    }
-    Ok(apps)
+/// An app that a person let in, as consent knows it.
+#[derive(Deserialize)]
+pub struct App {
+    /// Its id.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    since: Millis,
+    /// What it may do.
+    pub scopes: Vec<String>,
 }
 
-/// An app that holds sessions, as auth knows it.
-#[derive(Deserialize)]
-struct SessionsRow {
-    app_id: String,
-    name: Option<String>,
-    since: Millis,
+impl App {
+    /// Since when, as a page shows it.
+    pub fn since(&self) -> String {
+        day(self.since)
+    }
 }
 
 /// An identity, as identity's own room knows it.
@@ -63,7 +48,7 @@ struct Known {
 /// None where identity cannot say: the rest of the page is of use without.
 async fn identities<P: Platform>(call: &Call<P>, browser: &Browser, offered: &[Offered]) -> Vec<IdentityEntry> {
     let entry = |one: Known| {
-        let (since, used) = (pages::day(one.since), pages::day(one.used));
+        let (since, used) = (day(one.since), day(one.used));
         let (name, way) = (one.identity.label(offered), one.identity.way(offered));
         let matrix = one.identity.is_matrix();
         IdentityEntry { id: one.id, name, since, used, primary: one.primary, matrix, way }
@@ -79,7 +64,10 @@ async fn identities<P: Platform>(call: &Call<P>, browser: &Browser, offered: &[O
 
 /// GET /account
 pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let Some(browser) = browser::current(&call).await? else { return sign_in::page(&call, None).await };
+    let Some(browser) = browser::current(&call).await? else {
+        let here = if call.query.is_empty() { call.path.clone() } else { format!("{}?{}", call.path, call.query) };
+        return sign_in::page(&call, None, &here).await.map(Reply::page);
+    };
     let now = call.now();
     let rows: Vec<BrowserRow> =
         call.platform.sql().rows(stmt!(sql::BROWSERS, browser.uid.as_str(), now, browser::idle_since(now))).await?;
@@ -88,8 +76,8 @@ pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         id: row.id,
         agent: row.agent,
         address: row.address,
-        begun: pages::minute(row.created_at),
-        used: pages::minute(row.used_at),
+        begun: minute(row.created_at),
+        used: minute(row.used_at),
     });
     let offered = sign_in::offered(&call).await;
     let identities = identities(&call, &browser, &offered).await;
@@ -98,7 +86,7 @@ pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let own_ways = ways.iter().filter(is_own).cloned().collect();
     pages::account(&AccountPage {
         person: browser.names.shown(),
-        apps: apps(&call, &browser).await?,
+        apps: call.ask(&INTERNAL_AGREED, &json!({ "uid": browser.uid })).await??,
         own_ways,
         identities,
         ways,
@@ -115,8 +103,8 @@ pub async fn revoke<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
     let app = AppId::parse(form.require("app")?).map_err(|error| Failure::invalid(error.to_string()))?;
     let browser = browser::sender(&call, Form::Revoke, &form).await?;
-    let (uid, matrix_user_id) = (&browser.uid, browser.names.sub.as_ref());
-    take_back::take_back(&call, Taken { uid, matrix_user_id, app: &app, scopes: None, reason: "user_initiated" }).await?;
+    let body = json!({"uid": browser.uid, "matrix_user_id": browser.names.sub, "app_id": app});
+    let _: Value = call.ask(&INTERNAL_TAKE_BACK, &body).await??;
     Ok(Reply::see_other(ACCOUNT.path))
 }
 

@@ -12,7 +12,7 @@
 //! The races: of two browsers with one address one gets the session. A logout in between finds the session's row, or is found by the
 //! question that is asked once the row is there. What if it dies? The handle is used up and the session stored in one batch.
 
-use crate::browser::{self, Form};
+use crate::browser;
 use crate::pages;
 use crate::sql::{self, HolderRow};
 use http::header;
@@ -25,6 +25,7 @@ use tmcp_http::page::is_ours;
 use tmcp_http::people::{self, Names};
 use tmcp_http::subject::{self, Held, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, Reply, same_secret, sha256_hex};
+use tmcp_pages::Form;
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::routes::{ACCOUNT, CONTINUE};
@@ -60,7 +61,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 
 /// The form's token: of the browser that the question was shown in, and of this handle. A form that another page sends has neither.
 fn token(own: &str, handle: &str) -> String {
-    browser::token(Form::GoOn, &format!("{own}\n{handle}"))
+    tmcp_pages::token(Form::GoOn, &format!("{own}\n{handle}"))
 }
 
 fn over() -> Failure {

@@ -1,27 +1,21 @@
-//! What a person decides: whether an app gets in (the authorization endpoint), what it may do (consent), and what they take back. The
-//! pages are here, and the browser sessions that they need. Tokens are auth's: this room holds no key.
+//! A person's account: the browser sessions, the page where they see and change where they come from and who was let in, and how they
+//! come to a browser from a client that they are signed in with.
 //!
-//! Invariants: nothing is decided by a token that an app holds, nor by a session that proves little; a form counts with the session's
-//! own token only; nobody is sent to an address that the client did not register.
+//! Invariants: a session's secret is in the cookie alone, its hash in a row; nobody is signed in without having been asked; a form counts
+//! with the session's own token only; who comes from where is changed by a session of a moment ago alone.
 
 mod account_page;
-mod authorize;
-mod authorize_request;
 mod begin_browser;
 mod browser;
-mod client;
-mod consent;
-mod device;
 mod end_browsers;
 mod hand_over;
 mod link;
 mod maintain;
 mod pages;
-mod questions;
+mod seat;
 mod sign_in;
 mod sql;
 mod status;
-mod take_back;
 
 #[cfg(target_os = "wasi")]
 mod spin;
@@ -35,13 +29,7 @@ use tmcp_protocol::routes::{self, Function};
 /// The routes of this function.
 pub fn routes<P: Platform>() -> Group<P> {
     Group::new(Function::Account)
-        .at(&routes::AUTHORIZE, authorize::handle)
-        .at(&routes::CONSENT_SHOW, consent::show)
-        .at(&routes::CONSENT, consent::answer)
-        .at(&routes::DEVICE_PAGE, device::show)
-        .at(&routes::DEVICE_ANSWER, device::answer)
         .at(&routes::HAND_OVER, hand_over::handle)
-        .at(&routes::TAKE_BACK, take_back::handle)
         .at(&routes::CONTINUE_SHOW, hand_over::show)
         .at(&routes::CONTINUE, hand_over::go_on)
         .at(&routes::ACCOUNT, account_page::show)
@@ -53,7 +41,7 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::UNLINK, link::unlink)
         .at(&routes::CHOOSE, link::choose)
         .at(&routes::STYLE, pages::style)
-        .at(&routes::INTERNAL_CONSENTS, questions::handle)
+        .at(&routes::INTERNAL_BROWSER, seat::handle)
         .at(&routes::INTERNAL_BEGIN_BROWSER, begin_browser::handle)
         .at(&routes::INTERNAL_END_BROWSERS, end_browsers::handle)
         .at(&routes::INTERNAL_STATUS_ACCOUNT, status::handle)
@@ -61,4 +49,11 @@ pub fn routes<P: Platform>() -> Group<P> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use tmcp_testkit::TestPlatform;
+
+    #[test]
+    fn every_route_has_a_handler() {
+        assert!(crate::routes::<TestPlatform>().unbound().is_empty());
+    }
+}

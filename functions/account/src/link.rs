@@ -10,7 +10,7 @@
 //! | 404 | no such identity, provider or question |
 //! | 409 | it belongs to another account; the last one; the one that apps know them by |
 
-use crate::browser::{self, Browser, Form};
+use crate::browser;
 use crate::pages;
 use crate::sign_in::{self, Identity};
 use crate::sql::{self, CutOffRow};
@@ -22,6 +22,7 @@ use tmcp_http::internal::Refused;
 use tmcp_http::people::Names;
 use tmcp_http::subject::{self, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, Reply};
+use tmcp_pages::{Browser, Form};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::routes::{

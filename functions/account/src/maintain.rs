@@ -1,34 +1,25 @@
-//! POST /internal/maintain/account: periodic work. Sessions of apps that were still to be ended, and what is over.
+//! POST /internal/maintain/account: periodic work. People who were still to be signed out, and what is over.
 
 use crate::browser;
 use crate::link;
-use crate::sql::{self, CutOffRow, EndingRow};
-use crate::take_back;
+use crate::sql::{self, CutOffRow};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Platform, Sql, stmt};
 
 /// What a request has not finished by then, nobody will.
 const LATE_MS: i64 = 60_000;
-/// Questions and handles are kept so long after they are over, so that a late second use is told apart in the log.
+/// Handles are kept so long after they are over, so that a late second use is told apart in the log.
 const REMEMBER_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let now = call.now();
-    let endings: Vec<EndingRow> = call.platform.sql().rows(stmt!(sql::OPEN_ENDINGS, now.plus(-LATE_MS))).await?;
-    for ending in &endings {
-        take_back::finish(&call, &ending.uid, &ending.app_id, &ending.note).await?;
-    }
     let open: Vec<CutOffRow> = call.platform.sql().rows(stmt!(sql::OPEN_CUT_OFFS, now.plus(-LATE_MS))).await?;
     for row in &open {
         link::cut_off(&call, row).await?;
     }
     let before = now.plus(-REMEMBER_MS);
-    let forget = vec![
-        stmt!(sql::FORGET_QUESTIONS, before),
-        stmt!(sql::FORGET_HAND_OVERS, before),
-        stmt!(sql::FORGET_BROWSERS, now, browser::idle_since(now)),
-    ];
+    let forget = vec![stmt!(sql::FORGET_HAND_OVERS, before), stmt!(sql::FORGET_BROWSERS, now, browser::idle_since(now))];
     call.platform.sql().batch(forget).await?;
-    Reply::json(&serde_json::json!({ "endings_finished": endings.len() }))
+    Reply::json(&serde_json::json!({ "cut_offs_finished": open.len() }))
 }

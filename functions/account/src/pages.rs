@@ -1,46 +1,11 @@
 //! The pages: plain HTML that works without scripts, by keyboard and when read aloud. What they show is escaped by the templates.
 
-use crate::browser::{Browser, Form};
-use crate::client::Client;
+use crate::account_page::App;
 use askama::Template;
-use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFRESH};
-use tmcp_http::{Call, Failure, Reply, page};
+use http::header::{CACHE_CONTROL, REFRESH};
+use tmcp_http::{Call, Failure, Reply};
+use tmcp_pages::{Browser, Form, rendered, text};
 use tmcp_ports::Platform;
-use tmcp_protocol::{Millis, Scope, ScopeSet};
-use url::Url;
-
-fn rendered(template: &impl Template) -> Result<Reply, Failure> {
-    Ok(Reply::page(template.render().map_err(|error| Failure::internal(error.to_string()))?))
-}
-
-/// A day, for a person: `2026-11-22`.
-pub fn day(at: Millis) -> String {
-    at.rfc3339().chars().take(10).collect()
-}
-
-/// A minute, for a person: `2026-11-22 18:03 UTC`.
-pub fn minute(at: Millis) -> String {
-    let text: String = at.rfc3339().chars().take(16).collect();
-    format!("{} UTC", text.replace('T', " "))
-}
-
-#[derive(Template)]
-#[template(path = "no_matrix.html")]
-struct NoMatrixPage<'a> {
-    person: &'a str,
-    app: &'a str,
-    back: &'a str,
-    again: &'a str,
-    token: String,
-}
-
-/// An app wants in, and the person has no Matrix id that it could know them by: `back` leads to the app, `again` to the same request.
-pub fn no_matrix(browser: &Browser, client: &Client, back: &str, again: &str) -> Result<Reply, Failure> {
-    let (person, app, token) = (browser.names.shown(), client.name.as_str(), browser.token(Form::End));
-    let reply = rendered(&NoMatrixPage { person, app, back, again, token })?;
-    Ok(reply.with_status(StatusCode::FORBIDDEN))
-}
 
 /// A provider that people can sign in with.
 #[derive(Clone)]
@@ -61,8 +26,8 @@ struct SignInPage<'a> {
 }
 
 /// Nobody is signed in.
-pub fn sign_in(client: Option<&Client>, ways: &[Way]) -> Result<Reply, Failure> {
-    rendered(&SignInPage { app: client.map(|client| client.name.as_str()), ways })
+pub fn sign_in(app: Option<&str>, ways: &[Way]) -> Result<String, Failure> {
+    text(&SignInPage { app, ways })
 }
 
 #[derive(Template)]
@@ -89,108 +54,6 @@ struct GoPage<'a> {
 /// page with the form, and this may go on to an app.
 pub fn go(to: &str) -> Result<Reply, Failure> {
     Ok(rendered(&GoPage { to })?.header(REFRESH, &format!("0; url={to}")))
-}
-
-/// One scope of a question.
-pub struct Asked {
-    what: &'static str,
-    note: Option<&'static str>,
-}
-
-impl Asked {
-    fn new(scope: Scope) -> Self {
-        Self { what: scope.description(), note: scope.note() }
-    }
-}
-
-/// What an app wants of whom.
-pub struct Wanted<'a> {
-    person: &'a str,
-    app: &'a str,
-    developer: Option<&'a str>,
-    official: bool,
-    scopes: Vec<Asked>,
-}
-
-impl<'a> Wanted<'a> {
-    /// `client` wants `scopes` of the person in `browser`.
-    pub fn new(browser: &'a Browser, client: &'a Client, scopes: &ScopeSet) -> Self {
-        Self {
-            person: browser.names.shown(),
-            app: &client.name,
-            developer: client.developer.as_deref(),
-            official: client.official,
-            scopes: scopes.iter().map(Asked::new).collect(),
-        }
-    }
-}
-
-#[derive(Template)]
-#[template(path = "consent.html")]
-struct ConsentPage<'a> {
-    wanted: Wanted<'a>,
-    question: &'a str,
-    token: String,
-    on: &'a str,
-}
-
-/// An app's question; `on` is the request that the browser is on its way with, empty where it is not. The form leads on to the app by
-/// way of redirects, which browsers hold to the policy of the page with the form.
-pub fn consent(
-    browser: &Browser,
-    wanted: Wanted<'_>,
-    question: &str,
-    on: &str,
-    redirect_uri: Option<&str>,
-) -> Result<Reply, Failure> {
-    let reply = rendered(&ConsentPage { wanted, question, token: browser.token(Form::Consent), on })?;
-    let origin = redirect_uri.and_then(|uri| Url::parse(uri).ok()).map(|url| url.origin().ascii_serialization());
-    Ok(match origin {
-        Some(origin) => reply.header(
-            CONTENT_SECURITY_POLICY,
-            &page::POLICY.replace("form-action 'self'", &format!("form-action 'self' {origin}")),
-        ),
-        None => reply,
-    })
-}
-
-#[derive(Template)]
-#[template(path = "device_code.html")]
-struct DeviceCodePage<'a> {
-    person: &'a str,
-    token: &'a str,
-    code: &'a str,
-}
-
-/// Where a device's code goes.
-pub fn device_code(person: &str, token: &str, code: &str) -> Result<Reply, Failure> {
-    rendered(&DeviceCodePage { person, token, code })
-}
-
-#[derive(Template)]
-#[template(path = "device.html")]
-struct DevicePage<'a> {
-    wanted: Wanted<'a>,
-    code: &'a str,
-    address: &'a str,
-    asked: String,
-    token: String,
-}
-
-/// The question of a device; `address` and `at` say where from and when it asked.
-pub fn device(browser: &Browser, wanted: Wanted<'_>, code: &str, address: &str, at: Millis) -> Result<Reply, Failure> {
-    rendered(&DevicePage { wanted, code, address, asked: minute(at), token: browser.token(Form::Device) })
-}
-
-#[derive(Template)]
-#[template(path = "done.html")]
-struct DonePage {
-    approved: bool,
-}
-
-/// The question is answered, and there is nowhere to go on to.
-pub fn done(approved: bool) -> Result<Reply, Failure> {
-    rendered(&DonePage { approved })
 }
 
 #[derive(Template)]
@@ -225,18 +88,6 @@ pub struct IdentityEntry {
     pub way: Option<String>,
 }
 
-/// An app that a person agreed to.
-pub struct AppEntry {
-    /// Its id.
-    pub id: String,
-    /// What it is called.
-    pub name: String,
-    /// Since when.
-    pub since: String,
-    /// What it may do.
-    pub scopes: Vec<String>,
-}
-
 /// A browser that a person is signed in with.
 pub struct BrowserEntry {
     /// The session's id.
@@ -260,7 +111,7 @@ pub struct AccountPage<'a> {
     /// What the page calls them.
     pub person: &'a str,
     /// Their apps.
-    pub apps: Vec<AppEntry>,
+    pub apps: Vec<App>,
     /// Where they come from.
     pub identities: Vec<IdentityEntry>,
     /// What they can link.

@@ -1,13 +1,12 @@
 //! Whom people can sign in with, and the page for those who are not signed in; their chat app can hand them over too. From there they
 //! come back to where they were.
 
-use crate::client::Client;
 use crate::pages::{self, Way};
 use serde::Deserialize;
 use serde_json::json;
 use tmcp_http::page::is_ours;
 use tmcp_http::people::label;
-use tmcp_http::{Call, Failure, Reply};
+use tmcp_http::{Call, Failure};
 use tmcp_ports::{Memo, Platform};
 use tmcp_protocol::routes::{ACCOUNT, INTERNAL_PROVIDERS, SIGN_IN};
 
@@ -91,9 +90,8 @@ pub fn ways(offered: Vec<Offered>, back: &str) -> Vec<Way> {
     offered.into_iter().map(way).collect()
 }
 
-/// The page, for an app or for ourselves.
-pub async fn page<P: Platform>(call: &Call<P>, client: Option<&Client>) -> Result<Reply, Failure> {
-    let here = if call.query.is_empty() { call.path.clone() } else { format!("{}?{}", call.path, call.query) };
-    let here = if is_ours(&here) { here.as_str() } else { ACCOUNT.path };
-    pages::sign_in(client, &ways(offered(call).await, here))
+/// The page, for an app or for ourselves; leads back to `here`.
+pub async fn page<P: Platform>(call: &Call<P>, app: Option<&str>, here: &str) -> Result<String, Failure> {
+    let here = if is_ours(here) { here } else { ACCOUNT.path };
+    pages::sign_in(app, &ways(offered(call).await, here))
 }

@@ -5,7 +5,7 @@
 //! | 200 | the user, found or created; or a question to whoever links it, in the session that it began in |
 //! | 403 | suspended; or whoever was to prove once more who they are is somebody else |
 
-use crate::{linking, user};
+use crate::{linking, looking, user};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
 use tmcp_proof::{Introduction, Known, Whose};
@@ -27,6 +27,9 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
             found.ok_or_else(|| Failure::new(ErrorCode::InsufficientPermissions, message))?
         }
     };
+    let (uid, id, looked_at) = (user.uid.clone(), user.matrix_user_id.clone(), user.looked_at);
     let person = user::answer(&call, user, &proven.kind, (&provider, &provider_name), AuthLevel::Full, address).await?;
-    Reply::json(&Known::Person(Box::new(person)))
+    let reply = Reply::json(&Known::Person(Box::new(person)))?;
+    looking::after(call, uid, id, looked_at);
+    Ok(reply)
 }

@@ -6,7 +6,10 @@
 mod identities;
 mod known;
 mod linking;
+mod looking;
 mod maintain;
+mod picture;
+mod profile;
 mod sql;
 mod standing;
 mod status;
@@ -27,6 +30,10 @@ use tmcp_protocol::routes::{self, Function};
 pub fn routes<P: Platform>() -> Group<P> {
     Group::new(Function::Identity)
         .at(&routes::USERINFO, userinfo::handle)
+        .at(&routes::PROFILE, profile::show)
+        .at(&routes::PROFILE_CHANGE, profile::change)
+        .at(&routes::PROFILE_SYNC, profile::sync)
+        .at(&routes::AVATAR, profile::avatar)
         .at(&routes::SUSPEND, standing::suspend)
         .at(&routes::LIFT, standing::lift)
         .at(&routes::INTERNAL_LINK_SHOW, linking::show)

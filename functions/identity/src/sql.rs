@@ -10,7 +10,7 @@ pub const PROBE: &str = "SELECT uid FROM users WHERE uid = ''";
 
 /// The user of an identity.
 pub const FIND: &str = "SELECT u.uid, u.wallet_id, u.suspended_until, u.suspension, \
-    i.username, p.display_name, p.avatar_url, \
+    i.username, p.display_name, p.avatar_url, p.looked_at, \
     (SELECT m.external_id FROM identities m WHERE m.uid = i.uid AND m.kind = 'matrix' \
     ORDER BY m.chosen_at DESC, m.created_at, m.external_id LIMIT 1) AS matrix_user_id FROM identities i \
     JOIN users u ON u.uid = i.uid LEFT JOIN profiles p ON p.uid = u.uid WHERE i.provider = +?1 AND i.external_id = +?2";
@@ -60,8 +60,8 @@ pub const CREATE_USER: &str = "INSERT INTO users (uid, status, wallet_id, create
 pub const CREATE_IDENTITY: &str = "INSERT INTO identities (provider, external_id, uid, kind, username, created_at, last_used_at) \
     SELECT ?1, ?2, ?3, ?6, ?4, ?5, ?5 WHERE EXISTS (SELECT 1 FROM users WHERE uid = ?3) ON CONFLICT (provider, external_id) DO NOTHING";
 /// Their profile.
-pub const CREATE_PROFILE: &str = "INSERT INTO profiles (uid, display_name, avatar_url, updated_at) SELECT ?1, ?2, ?3, ?4 \
-    WHERE EXISTS (SELECT 1 FROM users WHERE uid = ?1) ON CONFLICT (uid) DO NOTHING";
+pub const CREATE_PROFILE: &str = "INSERT INTO profiles (uid, display_name, avatar_url, updated_at, matrix_data, looked_at) \
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM users WHERE uid = ?1) ON CONFLICT (uid) DO NOTHING";
 /// When an identity was used last.
 pub const TOUCH: &str = "UPDATE identities SET last_used_at = ?3 WHERE provider = ?1 AND external_id = ?2";
 
@@ -95,18 +95,43 @@ pub const SEE_OPENID: &str =
 pub const FORGET_OPENID: &str = "DELETE FROM openid_seen WHERE expires_at <= ?1";
 
 /// What is known of a person.
-pub const PROFILE: &str = "SELECT p.display_name, p.avatar_url, p.updated_at FROM profiles p JOIN users u ON u.uid = p.uid \
-    WHERE p.uid = +?1";
+pub const PROFILE: &str = "SELECT u.uid, u.email, u.created_at, p.display_name, p.avatar_url, p.bio, p.matrix_data, p.looked_at, \
+    p.updated_at, (SELECT m.external_id FROM identities m WHERE m.uid = u.uid AND m.kind = 'matrix' \
+    ORDER BY m.chosen_at DESC, m.created_at, m.external_id LIMIT 1) AS matrix_user_id \
+    FROM profiles p JOIN users u ON u.uid = p.uid WHERE p.uid = +?1";
+/// Takes over what changed at the homeserver, and what it says now; unless somebody looked since, or saw another document before.
+pub const TAKE_OVER: &str = "UPDATE profiles SET display_name = CASE WHEN ?3 = 1 THEN ?4 ELSE display_name END, \
+    avatar_url = CASE WHEN ?5 = 1 THEN ?6 ELSE avatar_url END, \
+    updated_at = CASE WHEN ?3 = 1 OR ?5 = 1 THEN ?2 ELSE updated_at END, matrix_data = ?7, looked_at = ?2 \
+    WHERE uid = ?1 AND looked_at < ?2 AND matrix_data IS ?8";
+/// Changes what the person said; what they did not speak of stays.
+pub const CHANGE_PROFILE: &str = "UPDATE profiles SET display_name = CASE WHEN ?3 = 1 THEN ?4 ELSE display_name END, \
+    avatar_url = CASE WHEN ?5 = 1 THEN ?6 ELSE avatar_url END, bio = CASE WHEN ?7 = 1 THEN ?8 ELSE bio END, updated_at = ?2 \
+    WHERE uid = ?1";
 
 /// A profile as a row.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ProfileRow {
+    /// The person.
+    pub uid: Uid,
+    /// An address that a provider had verified.
+    pub email: Option<String>,
+    /// Since when we know them.
+    pub created_at: Millis,
     /// What they call themselves.
     pub display_name: Option<String>,
     /// A Matrix address.
     pub avatar_url: Option<String>,
-    /// When we learnt it.
+    /// What they say of themselves.
+    pub bio: Option<String>,
+    /// What their homeserver said when it was looked at.
+    pub matrix_data: Option<String>,
+    /// When that was; 0 where it never was.
+    pub looked_at: Millis,
+    /// When something of it changed.
     pub updated_at: Millis,
+    /// The id that apps know them by.
+    pub matrix_user_id: Option<MatrixUserId>,
 }
 
 /// An identity as a row: a person's, or one that waits to be linked.
@@ -168,6 +193,8 @@ pub struct UserRow {
     pub display_name: Option<String>,
     /// From the profile.
     pub avatar_url: Option<String>,
+    /// When their homeserver was last looked at.
+    pub looked_at: Millis,
 }
 
 impl UserRow {

@@ -10,11 +10,11 @@ use tmcp_http::audit::Entry;
 use tmcp_http::people::{Names, Verified, label};
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{Platform, Random, Row, Sql, stmt};
-use tmcp_proof::matrix;
+use tmcp_proof::matrix::{self, Profile};
 use tmcp_proof::{Proven, Refusal};
 use tmcp_protocol::ids::ulid;
 use tmcp_protocol::token::AuthLevel;
-use tmcp_protocol::{MatrixUserId, Uid};
+use tmcp_protocol::{MatrixUserId, Millis, Uid};
 
 impl UserRow {
     /// What their tokens say, after a sign-in at `provider`, as people know it.
@@ -51,13 +51,13 @@ pub async fn known<P: Platform>(call: &Call<P>, proven: &Proven, address: Option
         return Ok(found);
     }
     let matrix = (proven.kind == "matrix").then(|| MatrixUserId::parse(proven.external_id.as_str()).ok()).flatten();
-    let Some(id) = matrix else { return create(call, proven, address).await };
+    let Some(id) = matrix else { return create(call, proven, None, address).await };
+    // A sign-in does not fail for it.
     let profile = match tmcp_proof::find(call, Some(id.server())).await? {
-        Some(homeserver) => matrix::profile(call, &homeserver, &id).await,
-        None => matrix::Profile::default(),
+        Some(homeserver) => matrix::look(call, &homeserver, &id).await.ok(),
+        None => None,
     };
-    let (display_name, avatar_url) = (profile.display_name(), profile.avatar().map(str::to_owned));
-    create(call, &Proven { display_name, avatar_url, ..proven.clone() }, address).await
+    create(call, proven, profile, address).await
 }
 
 /// Whether a user is there for an identity; says in the audit log that they signed in.
@@ -72,9 +72,17 @@ pub async fn find<P: Platform>(call: &Call<P>, proven: &Proven, address: Option<
 }
 
 /// A user for an identity that nobody had a moment ago.
-async fn create<P: Platform>(call: &Call<P>, proven: &Proven, address: Option<&str>) -> Result<UserRow, Failure> {
+async fn create<P: Platform>(
+    call: &Call<P>,
+    proven: &Proven,
+    seen: Option<Profile>,
+    address: Option<&str>,
+) -> Result<UserRow, Failure> {
     let (sql, now) = (call.platform.sql(), call.now());
-    let Proven { instance, external_id, kind, username, display_name, avatar_url, email, .. } = proven;
+    let Proven { instance, external_id, kind, username, display_name, email, .. } = proven;
+    let looked_at = if seen.is_some() { now } else { Millis(0) };
+    let seen = seen.unwrap_or_else(|| Profile { display_name: display_name.clone(), ..Profile::default() });
+    let document = Some(seen.document.as_str()).filter(|document| !document.is_empty());
     let (provider, external_id) = (instance.as_str(), external_id.as_str());
     let uid = Uid::new(now, call.platform.random().bytes());
     let wallet_id = format!("tw_{}", ulid(now, call.platform.random().bytes()));
@@ -82,7 +90,7 @@ async fn create<P: Platform>(call: &Call<P>, proven: &Proven, address: Option<&s
         .batch(vec![
             stmt!(sql::CREATE_USER, uid.as_str(), wallet_id, now, provider, external_id, email.as_deref()),
             stmt!(sql::CREATE_IDENTITY, provider, external_id, uid.as_str(), username.as_str(), now, kind.as_str()),
-            stmt!(sql::CREATE_PROFILE, uid.as_str(), display_name.as_deref(), avatar_url.as_deref(), now),
+            stmt!(sql::CREATE_PROFILE, uid.as_str(), seen.display_name, seen.avatar_url, now, document, looked_at),
             stmt!(sql::FIND, provider, external_id),
         ])
         .await?;

@@ -5,20 +5,19 @@
 //! |---|---|
 //! | any of the three | `sub`, the Matrix id |
 //! | `user:read` | `preferred_username`, `name`, `picture` (`mxc://…`, or null) |
-//! | `user:read:extended` | `homeserver`, `updated_at` (epoch seconds) |
+//! | `user:read:extended` | `homeserver`, `bio` (or null), `updated_at` (epoch seconds) |
 //! | `user:read:contacts` | `contacts_status`: no source of contacts is configured |
 
-use crate::sql::{self, ProfileRow};
+use crate::profile;
 use serde_json::{Map, json};
 use tmcp_http::{Call, Failure, Reply};
-use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_ports::Platform;
 use tmcp_protocol::Scope;
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let claims = call.tep()?;
-    let row: Option<ProfileRow> = call.platform.sql().first(stmt!(sql::PROFILE, claims.uid.as_str())).await?;
-    let row = row.ok_or_else(|| Failure::token("a person who is not there any more"))?;
+    let row = profile::of(&call, &claims.uid).await?;
     let (local, server) = claims.sub.as_str().trim_start_matches('@').split_once(':').unwrap_or_default();
     let mut told = Map::new();
     let mut tell = |name: &str, value| told.insert(name.to_owned(), value);
@@ -30,6 +29,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     }
     if claims.scope.contains(Scope::UserReadExtended) {
         tell("homeserver", json!(server));
+        tell("bio", json!(row.bio));
         tell("updated_at", json!(row.updated_at.seconds()));
     }
     if claims.scope.contains(Scope::UserReadContacts) {

@@ -8,7 +8,7 @@
 //! | 403 `ACCOUNT_SUSPENDED` | proven, and suspended |
 //! | 503 | the homeserver does not answer |
 
-use crate::{sql, user};
+use crate::{looking, sql, user};
 use serde::Deserialize;
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
@@ -46,7 +46,10 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         }
     };
     let user = user::known(&call, &proven, address).await?;
-    Reply::json(&user::answer(&call, user, "matrix", (claim, ""), level, address).await?)
+    let (uid, id, looked_at) = (user.uid.clone(), user.matrix_user_id.clone(), user.looked_at);
+    let reply = Reply::json(&user::answer(&call, user, "matrix", (claim, ""), level, address).await?)?;
+    looking::after(call, uid, id, looked_at);
+    Ok(reply)
 }
 
 /// One answer for all.
@@ -63,7 +66,6 @@ fn of_homeserver(homeserver: &Homeserver, id: &MatrixUserId) -> Proven {
         kind: "matrix".to_owned(),
         username: id.localpart().to_owned(),
         display_name: None,
-        avatar_url: None,
         email: None,
         proven_at: Millis(0),
     }

@@ -6,13 +6,14 @@ use tmcp_http::trace::{Trace, request_id};
 use tmcp_http::{Call, Failure, Reply, Settings, internal};
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::{
-    INTERNAL_MAINTAIN_ACCOUNT, INTERNAL_MAINTAIN_AUTH, INTERNAL_MAINTAIN_BROKER, INTERNAL_MAINTAIN_IDENTITY,
-    INTERNAL_MAINTAIN_STORAGE, Route,
+    INTERNAL_MAINTAIN_ACCOUNT, INTERNAL_MAINTAIN_AUTH, INTERNAL_MAINTAIN_BROKER, INTERNAL_MAINTAIN_CONSENT,
+    INTERNAL_MAINTAIN_IDENTITY, INTERNAL_MAINTAIN_STORAGE, Route,
 };
 
-/// Account first: what it still has to end is auth's to forget.
-const ROUTES: [&Route; 5] = [
+/// Account and consent first: what they still have to end is auth's to forget.
+const ROUTES: [&Route; 6] = [
     &INTERNAL_MAINTAIN_ACCOUNT,
+    &INTERNAL_MAINTAIN_CONSENT,
     &INTERNAL_MAINTAIN_AUTH,
     &INTERNAL_MAINTAIN_BROKER,
     &INTERNAL_MAINTAIN_IDENTITY,

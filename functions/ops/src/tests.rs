@@ -71,7 +71,9 @@ async fn migrations_are_applied_once() {
 #[tokio::test]
 async fn ready_only_when_everything_is_and_without_saying_why_not() {
     let (platform, client) = world();
-    for function in [Function::Auth, Function::Account, Function::Broker, Function::Identity, Function::Storage] {
+    for function in
+        [Function::Auth, Function::Account, Function::Broker, Function::Consent, Function::Identity, Function::Storage]
+    {
         answering(&platform, function, 200, json!({"checks": [{"name": "database"}], "waiting": {"storage_garbage": 4}}));
     }
     let answer = client.json("GET", "/ops/ready", "", Json::Null).await;
@@ -82,7 +84,7 @@ async fn ready_only_when_everything_is_and_without_saying_why_not() {
     let answer = client.json("GET", "/ops/ready", "", Json::Null).await;
     let expected = json!({
         "ops": {"schema": true}, "auth": {"database": true}, "account": {"database": true},
-        "broker": {"database": true}, "identity": {"homeserver": false}, "storage": {"function": false},
+        "broker": {"database": true}, "consent": {"database": true}, "identity": {"homeserver": false}, "storage": {"function": false},
     });
     assert_eq!((answer.status, &answer.body["checks"]), (503, &expected));
     assert!(!answer.text.contains("postgres") && !answer.text.contains("h.example"), "{answer:?}");

@@ -35,6 +35,7 @@ pub(crate) async fn read(kind: routes::Body, headers: &HeaderMap, body: Body) ->
         routes::Body::Json(limit) => (limit, &[JSON]),
         routes::Body::Form(limit) => (limit, &[FORM]),
         routes::Body::JsonOrForm(limit) => (limit, &[JSON, FORM]),
+        routes::Body::Image(limit) => (limit, &routes::IMAGES),
     };
     if !media_type(headers).is_some_and(|found| expected.contains(&found.as_str())) {
         let message = format!("the body must be {}", expected.join(" or "));

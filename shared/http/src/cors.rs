@@ -54,7 +54,7 @@ pub fn preflight(headers: &mut HeaderMap, origin: &HeaderValue, methods: &str) {
     if let Ok(methods) = HeaderValue::from_str(methods) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
     }
-    let allowed = "Authorization, Content-Type, X-Request-Id, Traceparent";
+    let allowed = "Authorization, Content-Type, X-Matrix-Access-Token, X-Request-Id, Traceparent";
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allowed));
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
 }

@@ -86,6 +86,7 @@ impl<P: Platform> Group<P> {
             Method::Get => MethodFilter::GET,
             Method::Post => MethodFilter::POST,
             Method::Put => MethodFilter::PUT,
+            Method::Patch => MethodFilter::PATCH,
             Method::Delete => MethodFilter::DELETE,
         };
         self.router = mount(self.router, filter, path, route, Arc::new(move |call| Box::pin(handler(call))));

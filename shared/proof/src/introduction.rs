@@ -18,10 +18,8 @@ pub struct Proven {
     pub kind: String,
     /// What they are called there.
     pub username: String,
-    /// From their profile.
+    /// From their profile. A picture is never taken: its address leads anywhere.
     pub display_name: Option<String>,
-    /// From their profile, in a homeserver's media store.
-    pub avatar_url: Option<String>,
     /// An address that the provider has verified.
     pub email: Option<String>,
     /// When the person proved there who they are; 0 where the provider does not say.

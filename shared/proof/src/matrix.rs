@@ -6,9 +6,10 @@
 use crate::homeserver::Homeserver;
 use crate::refusal::Refusal;
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{HttpClient, HttpError, OutboundRequest, Platform};
-use tmcp_protocol::{ErrorCode, MatrixUserId, Secret};
+use tmcp_protocol::{ErrorCode, MatrixUserId, Secret, ServerName};
 use url::form_urlencoded;
 
 #[derive(Deserialize)]
@@ -93,41 +94,89 @@ pub async fn openid_userinfo<P: Platform>(
     Ok(if answer.sub == claimed.as_str() { Ok(()) } else { Err(Refusal::AnotherUser) })
 }
 
-/// The public profile: display name and avatar, as far as there are any. Never an error: a sign-in does not fail for it.
-pub async fn profile<P: Platform>(call: &Call<P>, homeserver: &Homeserver, id: &MatrixUserId) -> Profile {
-    let encoded: String = form_urlencoded::byte_serialize(id.as_str().as_bytes()).collect();
-    let url = format!("{}/_matrix/client/v3/profile/{encoded}", homeserver.client_url);
-    let mut request = OutboundRequest::get(url);
-    request.timeout_ms = 3_000;
-    match call.platform.http().send(homeserver.trust, call.outbound(request)).await {
-        Ok(response) if response.status == 200 => serde_json::from_slice(&response.body).unwrap_or_default(),
-        _ => Profile::default(),
+/// The public profile as the homeserver gives it; empty of somebody who has none.
+pub async fn look<P: Platform>(call: &Call<P>, homeserver: &Homeserver, id: &MatrixUserId) -> Result<Profile, Failure> {
+    let mut request = OutboundRequest::get(profile_url(homeserver, id, ""));
+    (request.timeout_ms, request.max_bytes) = (3_000, 64 * 1024);
+    let response = call.platform.http().send(homeserver.trust, call.outbound(request)).await?;
+    match response.status {
+        200 => Profile::read(&response.body).ok_or_else(|| Failure::unavailable("the homeserver's answer is no profile")),
+        404 => Ok(Profile::default()),
+        status => Err(Failure::unavailable(format!("the homeserver answered {status}"))),
     }
 }
+
+/// Where a profile is, or a member of it (`/displayname`).
+pub fn profile_url(homeserver: &Homeserver, id: &MatrixUserId, member: &str) -> String {
+    let encoded: String = form_urlencoded::byte_serialize(id.as_str().as_bytes()).collect();
+    format!("{}/_matrix/client/v3/profile/{encoded}{member}", homeserver.client_url)
+}
+
+/// A profile as a homeserver told of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// The display name, cut to what a list can show.
+    pub display_name: Option<String>,
+    /// The avatar, where it is one in a homeserver's media store.
+    pub avatar_url: Option<String>,
+    /// The document, for comparison; what is too long to keep is left out of it.
+    pub document: String,
+}
+
+/// Longer documents are not kept: a homeserver may let people add what they like.
+const MAX_DOCUMENT: usize = 16 * 1024;
 
 impl Profile {
-    /// The display name, cut to what a list can show.
-    pub fn display_name(&self) -> Option<String> {
-        self.displayname.as_ref().map(|name| name.chars().take(256).collect())
-    }
-
-    /// The avatar, where it is one in a homeserver's media store.
-    pub fn avatar(&self) -> Option<&str> {
-        self.avatar_url.as_deref().filter(|url| url.starts_with("mxc://") && url.len() <= 1024)
+    /// Reads a document; `None` where it is none.
+    pub fn read(document: &[u8]) -> Option<Self> {
+        let found: Map<String, Value> = serde_json::from_slice(document).ok()?;
+        let text = |name: &str| found.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let display_name = text("displayname").map(|name| name.chars().take(256).collect());
+        let avatar_url = text("avatar_url").filter(|url| is_media(url)).map(str::to_owned);
+        let document = match document.len() <= MAX_DOCUMENT {
+            true => String::from_utf8(document.to_vec()).ok()?,
+            false => json!({"displayname": display_name, "avatar_url": avatar_url}).to_string(),
+        };
+        Some(Self { display_name, avatar_url, document })
     }
 }
 
-/// What a profile shows.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct Profile {
-    /// The display name.
-    pub displayname: Option<String>,
-    /// The avatar, `mxc://`.
-    pub avatar_url: Option<String>,
+/// Whether it is an address in a homeserver's media store: `mxc://server/id` (client-server API "Matrix Content (mxc://) URIs").
+pub fn is_media(url: &str) -> bool {
+    let parts = url.strip_prefix("mxc://").filter(|_| url.len() <= 1000).and_then(|rest| rest.split_once('/'));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    parts.is_some_and(|(server, id)| ServerName::parse(server).is_ok() && !id.is_empty() && id.bytes().all(plain))
 }
 
 /// The namespaces of our own Application Service (TMCP 6.1): bots, never people.
 pub fn is_a_services(id: &MatrixUserId) -> bool {
     let local = id.localpart();
     local == "_tmcp" || local.starts_with("_tmcp_") || local.starts_with("ma_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_profile() {
+        let read = |document: &str| Profile::read(document.as_bytes());
+        let found = read(r#"{"displayname":"Alice","avatar_url":"mxc://hs/a_B-9","m.tz":"x"}"#).unwrap();
+        assert_eq!((found.display_name.as_deref(), found.avatar_url.as_deref()), (Some("Alice"), Some("mxc://hs/a_B-9")));
+        assert!(found.document.contains("m.tz"));
+        for document in [r#"{"displayname":""}"#, r#"{"displayname":null,"avatar_url":5}"#, "{}"] {
+            let found = read(document).unwrap();
+            assert_eq!((found.display_name, found.avatar_url), (None, None), "{document}");
+        }
+        for url in ["http://hs/a", "mxc://hs", "mxc://hs/", "mxc:///a", "mxc://hs/a/b", "mxc://hs/a?b", "mxc://h s/a"] {
+            assert!(!is_media(url), "{url}");
+        }
+        for document in ["", "[]", "nothing", "\u{0}"] {
+            assert_eq!(read(document), None, "{document}");
+        }
+        let long = format!(r#"{{"displayname":"{}","x":"{}"}}"#, "é".repeat(300), "x".repeat(20_000));
+        let found = read(&long).unwrap();
+        assert_eq!(found.display_name.map(|name| name.chars().count()), Some(256));
+        assert!(found.document.len() < 1000);
+    }
 }

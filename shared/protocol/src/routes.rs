@@ -11,10 +11,12 @@ use crate::token::TokenKind;
 pub enum Function {
     /// OAuth 2.0 tokens and sign-in.
     Auth,
-    /// What a person decides: browser sessions, authorization requests, consent.
+    /// A person's account: browser sessions, hand-overs, the account's page.
     Account,
     /// Where people come from: sign-ins at providers.
     Broker,
+    /// What apps may do: authorization requests, consent.
+    Consent,
     /// Who a user is.
     Identity,
     /// Mini-app storage.
@@ -25,8 +27,15 @@ pub enum Function {
 
 impl Function {
     /// Every function.
-    pub const ALL: &'static [Function] =
-        &[Function::Auth, Function::Account, Function::Broker, Function::Identity, Function::Storage, Function::Ops];
+    pub const ALL: &'static [Function] = &[
+        Function::Auth,
+        Function::Account,
+        Function::Broker,
+        Function::Consent,
+        Function::Identity,
+        Function::Storage,
+        Function::Ops,
+    ];
 
     /// Its crate's folder, Spin component and, behind `tmcp-`, Worker name.
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +43,7 @@ impl Function {
             Function::Auth => "auth",
             Function::Account => "account",
             Function::Broker => "broker",
+            Function::Consent => "consent",
             Function::Identity => "identity",
             Function::Storage => "storage",
             Function::Ops => "ops",
@@ -46,6 +56,7 @@ impl Function {
             Function::Auth => "AUTH",
             Function::Account => "ACCOUNT",
             Function::Broker => "BROKER",
+            Function::Consent => "CONSENT",
             Function::Identity => "IDENTITY",
             Function::Storage => "STORAGE",
             Function::Ops => "OPS",
@@ -62,6 +73,8 @@ pub enum Method {
     Post,
     /// PUT.
     Put,
+    /// PATCH.
+    Patch,
     /// DELETE.
     Delete,
 }
@@ -73,6 +86,7 @@ impl Method {
             Method::Get => "GET",
             Method::Post => "POST",
             Method::Put => "PUT",
+            Method::Patch => "PATCH",
             Method::Delete => "DELETE",
         }
     }
@@ -104,7 +118,12 @@ pub enum Body {
     Form(usize),
     /// Either, of at most so many bytes: programs send JSON, pages a form.
     JsonOrForm(usize),
+    /// A picture, of at most so many bytes: what it is is told by its content.
+    Image(usize),
 }
+
+/// The media types of [`Body::Image`].
+pub const IMAGES: [&str; 3] = ["image/png", "image/jpeg", "image/webp"];
 
 /// In which form errors are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +160,8 @@ pub struct Route {
 }
 
 const SMALL: usize = 16 * 1024;
+/// A picture of a person.
+const AVATAR_BYTES: usize = 5 * 1_048_576;
 /// A value of 1 MiB may take six times as much as JSON, when every byte is escaped.
 const VALUE: usize = 6 * 1_048_576 + SMALL;
 
@@ -193,19 +214,24 @@ routes! {
 
     USERINFO: Get "/oauth2/userinfo", Identity, TEP, [UserRead UserReadExtended UserReadContacts], Account, Body::None, Tmcp, "What a mini-app may know of the person";
 
+    PROFILE: Get "/api/v1/profile", Identity, PLATFORM, [], Account, Body::None, Tmcp, "The person's own profile";
+    PROFILE_CHANGE: Patch "/api/v1/profile", Identity, PLATFORM, [], Account, Body::Json(SMALL), Tmcp, "Change it, at the homeserver too";
+    PROFILE_SYNC: Post "/api/v1/profile/sync", Identity, PLATFORM, [], Account, Body::None, Tmcp, "Take over what changed at the homeserver";
+    AVATAR: Put "/api/v1/profile/avatar", Identity, PLATFORM, [], Account, Body::Image(AVATAR_BYTES), Tmcp, "Set a picture: PNG, JPEG or WebP, kept by the homeserver";
+
     SUSPEND: Post "/api/v1/admin/users/suspend", Identity, Access::Administrator, [], Address, Body::Json(SMALL), Tmcp, "Suspend a person";
     LIFT: Post "/api/v1/admin/users/lift", Identity, Access::Administrator, [], Address, Body::Json(SMALL), Tmcp, "End a person's suspension";
 
     SIGN_IN: Get "/sign-in/{provider}", Broker, Access::Public, [], SignIn, Body::None, Page, "Send a browser to a provider to sign in";
     SIGN_IN_CALLBACK: Get "/sign-in/callback/{provider}", Broker, Access::Public, [], Address, Body::None, Page, "Where a provider sends a browser back to";
 
-    AUTHORIZE: Get "/oauth2/authorize", Account, Access::Public, [], Address, Body::None, Page, "Ask a person to let an app in (authorization code with PKCE)";
-    CONSENT_SHOW: Get "/oauth2/consent", Account, Access::Public, [], Consent, Body::None, Tmcp, "What an app asks for, for the person who is asked";
-    CONSENT: Post "/oauth2/consent", Account, Access::Public, [], Consent, Body::JsonOrForm(SMALL), Tmcp, "Agree to what an app asks for, or refuse it";
+    AUTHORIZE: Get "/oauth2/authorize", Consent, Access::Public, [], Address, Body::None, Page, "Ask a person to let an app in (authorization code with PKCE)";
+    CONSENT_SHOW: Get "/oauth2/consent", Consent, Access::Public, [], Consent, Body::None, Tmcp, "What an app asks for, for the person who is asked";
+    CONSENT: Post "/oauth2/consent", Consent, Access::Public, [], Consent, Body::JsonOrForm(SMALL), Tmcp, "Agree to what an app asks for, or refuse it";
     HAND_OVER: Post "/api/v1/auth/browser", Account, PLATFORM, [], Account, Body::Json(SMALL), Tmcp, "An address that signs the same person in to a browser";
-    TAKE_BACK: Post "/api/v1/auth/revoke", Account, PERSON, [], Account, Body::Json(SMALL), Tmcp, "Take back what an app may do";
-    DEVICE_PAGE: Get "/oauth2/device", Account, Access::Public, [], DeviceGuess, Body::None, Page, "Where a person enters a device's code";
-    DEVICE_ANSWER: Post "/oauth2/device", Account, Access::Public, [], DeviceGuess, Body::Form(SMALL), Page, "Let a device in, or refuse it";
+    TAKE_BACK: Post "/api/v1/auth/revoke", Consent, PERSON, [], Account, Body::Json(SMALL), Tmcp, "Take back what an app may do";
+    DEVICE_PAGE: Get "/oauth2/device", Consent, Access::Public, [], DeviceGuess, Body::None, Page, "Where a person enters a device's code";
+    DEVICE_ANSWER: Post "/oauth2/device", Consent, Access::Public, [], DeviceGuess, Body::Form(SMALL), Page, "Let a device in, or refuse it";
     CONTINUE_SHOW: Get "/account/continue", Account, Access::Public, [], SignIn, Body::None, Page, "Ask whether to go on as the person who came from their client";
     CONTINUE: Post "/account/continue", Account, Access::Public, [], SignIn, Body::Form(SMALL), Page, "Go on as that person: begins a browser session";
     ACCOUNT: Get "/account", Account, Access::Public, [], Address, Body::None, Page, "A person's apps and browsers";
@@ -247,6 +273,9 @@ routes! {
     INTERNAL_UNLINK: Post "/internal/identities/unlink", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Take an identity off a person";
     INTERNAL_CHOOSE: Post "/internal/identities/choose", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Make another Matrix id the one that apps know a person by";
     INTERNAL_PROVIDERS: Post "/internal/providers", Broker, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whom people can sign in with";
+    INTERNAL_BROWSER: Post "/internal/browser", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Who sits at a browser, or the page by which they sign in";
+    INTERNAL_AGREED: Post "/internal/agreed", Consent, Access::Service, [], None, Body::Json(SMALL), Tmcp, "The apps that a person let in";
+    INTERNAL_TAKE_BACK: Post "/internal/take-back", Consent, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Take back what an app may do";
     INTERNAL_BEGIN_BROWSER: Post "/internal/browsers", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Begin a browser session";
     INTERNAL_CLIENTS: Post "/internal/clients", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Register or change an OAuth client";
     INTERNAL_CLIENT: Post "/internal/client", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "What a client registered";
@@ -255,7 +284,7 @@ routes! {
     INTERNAL_DEVICE_DECIDE: Post "/internal/device/decide", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Decide on a device";
     INTERNAL_APPS: Post "/internal/apps", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "The apps that hold sessions of a person";
     INTERNAL_END_APP: Post "/internal/end-app", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "End every session of a person in an app";
-    INTERNAL_CONSENTS: Post "/internal/consents", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Which scopes a person has agreed to, and a question about the rest";
+    INTERNAL_CONSENTS: Post "/internal/consents", Consent, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Which scopes a person has agreed to, and a question about the rest";
     INTERNAL_END_BROWSERS: Post "/internal/end-browsers", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "End the browser sessions that came from a platform session";
     INTERNAL_STATUS_ACCOUNT: Post "/internal/status/account", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what account depends on answers";
     INTERNAL_MAINTAIN_ACCOUNT: Post "/internal/maintain/account", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of account";
@@ -264,10 +293,12 @@ routes! {
     INTERNAL_KEYS: Post "/internal/keys", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Count stored values per master key";
     INTERNAL_STATUS_AUTH: Post "/internal/status/auth", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what auth depends on answers";
     INTERNAL_STATUS_BROKER: Post "/internal/status/broker", Broker, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what broker depends on answers";
+    INTERNAL_STATUS_CONSENT: Post "/internal/status/consent", Consent, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what consent depends on answers";
     INTERNAL_STATUS_IDENTITY: Post "/internal/status/identity", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what identity depends on answers";
     INTERNAL_STATUS_STORAGE: Post "/internal/status/storage", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what storage depends on answers";
     INTERNAL_MAINTAIN_AUTH: Post "/internal/maintain/auth", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of auth";
     INTERNAL_MAINTAIN_BROKER: Post "/internal/maintain/broker", Broker, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of broker";
+    INTERNAL_MAINTAIN_CONSENT: Post "/internal/maintain/consent", Consent, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of consent";
     INTERNAL_MAINTAIN_IDENTITY: Post "/internal/maintain/identity", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of identity";
     INTERNAL_MAINTAIN_STORAGE: Post "/internal/maintain/storage", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of storage";
 }
@@ -337,7 +368,7 @@ mod tests {
             ("/api/v1/storage-info", Some(Function::Storage)),
             ("/api/v1/storage/batch/get", Some(Function::Storage)),
             ("/oauth2/token", Some(Function::Auth)),
-            ("/oauth2/authorize", Some(Function::Account)),
+            ("/oauth2/authorize", Some(Function::Consent)),
             ("/account", Some(Function::Account)),
             ("/account/nothing", None),
             ("/ops/health", Some(Function::Ops)),

@@ -27,6 +27,12 @@ impl World {
         format!("{url}{path}")
     }
 
+    /// A request to the homeserver.
+    pub fn at_homeserver(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
+        self.http.request(method, self.matrix(path))
+    }
+
     /// A new account, by the registration secret.
     pub async fn matrix_user(&self) -> MatrixUser {
         let url = self.matrix("/_synapse/admin/v1/register");

@@ -42,6 +42,7 @@ pub fn wrong_body(route: &Route) -> (Value, &'static str) {
         "/oauth2/consent" => (json!({"session": 5}), "`session`"),
         "/api/v1/auth/browser" => (json!({"continue": 5}), "`continue`"),
         "/api/v1/auth/revoke" => (json!({"miniapp_id": 5}), "`miniapp_id`"),
+        "/api/v1/profile" => (json!({"bio": 5}), "`bio`"),
         "/ops/clients" => (json!({"client_id": "c", "app_id": 5}), "`app_id`"),
         other => panic!("give {other} a wrong body here"),
     }
@@ -150,7 +151,11 @@ impl Tokens {
 
 /// The type of body that the row takes.
 pub fn content_type(route: &Route) -> &'static str {
-    if matches!(route.body, Body::Form(_)) { "application/x-www-form-urlencoded" } else { "application/json" }
+    match route.body {
+        Body::Form(_) => "application/x-www-form-urlencoded",
+        Body::Image(_) => "image/png",
+        _ => "application/json",
+    }
 }
 
 /// That the refusal has the form of its row, and every header that an answer has.

@@ -11,6 +11,10 @@ async fn a_body_that_is_wrong_is_told_where() {
     for route in public() {
         match route.body {
             Body::None => continue,
+            Body::Image(_) => {
+                let answer = tokens.with_body(route, content_type(route), "GIF89a").ask().await;
+                is_refused(route, &answer, 415, "UNSUPPORTED_MEDIA_TYPE");
+            }
             Body::Form(_) => {
                 let message = is_refused(route, &tokens.with_body(route, content_type(route), "x=1").ask().await, 400, "");
                 assert!(message.contains(missing_parameter(route)), "{}: {message}", name(route));
@@ -65,7 +69,7 @@ async fn a_body_where_none_is_expected_does_no_harm() {
 async fn a_body_over_the_limit_is_refused_and_one_at_it_is_read() {
     let tokens = Tokens::new().await;
     for route in public() {
-        let (Body::Json(limit) | Body::Form(limit) | Body::JsonOrForm(limit)) = route.body else { continue };
+        let (Body::Json(limit) | Body::Form(limit) | Body::JsonOrForm(limit) | Body::Image(limit)) = route.body else { continue };
         // Refused by its announced length, before it is sent: who sends on into a refusal may lose the answer (RFC 9112 section 9.6).
         let answer = tokens.announce(route, limit + 1).await;
         assert!(answer.starts_with("HTTP/1.1 413"), "{}: {answer}", name(route));
@@ -80,6 +84,9 @@ async fn a_body_over_the_limit_is_refused_and_one_at_it_is_read() {
             name(route)
         );
         let answer = tokens.with_body(route, content_type(route), "x".repeat(limit)).ask().await;
-        is_refused(route, &answer, 400, "INVALID_REQUEST");
+        match route.body {
+            Body::Image(_) => is_refused(route, &answer, 415, "UNSUPPORTED_MEDIA_TYPE"),
+            _ => is_refused(route, &answer, 400, "INVALID_REQUEST"),
+        };
     }
 }

@@ -2,7 +2,9 @@
 //! What is one function's own is tested in its crate; what a runtime adds, in `tests/e2e` and `tests/browser`.
 #![cfg(test)]
 
+mod apps;
 mod linking;
+mod profiles;
 mod providers;
 mod suspension;
 mod world;

@@ -78,7 +78,7 @@ impl World {
     async fn tep(&self, session: &str) -> (String, String) {
         let query = "client_id=ma_a&redirect_uri=https%3A%2F%2Fapp.example%2Fback&response_type=code&state=s&scope=storage:read\
             &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
-        let granted = World::get(&self.account, session, &format!("/oauth2/authorize?{query}")).await;
+        let granted = World::get(&self.consent, session, &format!("/oauth2/authorize?{query}")).await;
         let back = Url::parse(granted.headers["location"].to_str().unwrap()).unwrap();
         let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
         let form = format!(
@@ -299,7 +299,7 @@ async fn whoever_links_a_homeserver_has_a_matrix_id_everywhere() {
     }
     let query = "client_id=ma_a&redirect_uri=https%3A%2F%2Fapp.example%2Fback&response_type=code&state=s&scope=storage:read\
         &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
-    let granted = World::get(&world.account, &other, &format!("/oauth2/authorize?{query}")).await;
+    let granted = World::get(&world.consent, &other, &format!("/oauth2/authorize?{query}")).await;
     assert!(granted.headers["location"].to_str().unwrap().contains("code="), "{granted:?}");
     // Apps know them by it: it stays, and what they came by can go.
     let page = world.page(&session).await;
@@ -327,7 +327,7 @@ async fn a_person_says_which_matrix_id_apps_know_them_by() {
         assert_eq!(world.account.internal(&maintain, json!({})).await.status, 200);
         if world.rows("SELECT uid FROM identities WHERE chosen_at > 0").await.len() == 1 {
             assert!(world.page(&session).await.contains("does not know you"), "step {step}: signed out");
-            let answer = world.account.json("POST", "/api/v1/auth/revoke", &old, json!({"miniapp_id": "ma_a"})).await;
+            let answer = world.consent.json("POST", "/api/v1/auth/revoke", &old, json!({"miniapp_id": "ma_a"})).await;
             assert_eq!(answer.status, 401, "step {step}: {answer:?}");
             let (sub, _) = world.tep(&world.at_work().await).await;
             assert_eq!(sub, "@alice:two", "step {step}");

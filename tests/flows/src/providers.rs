@@ -205,7 +205,7 @@ async fn a_browser_is_led_to_our_pages_alone_and_back_where_it_was() {
     }
     let path = "/oauth2/authorize?client_id=ma_a&redirect_uri=https%3A%2F%2Fapp.example%2Fback&response_type=code&state=s\
         &scope=storage:read&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
-    let page = World::get(&world.account, "", path).await;
+    let page = World::get(world.at(path), "", path).await;
     let link = page.text.split("href=\"/sign-in/forge").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let answer = World::get(&world.broker, "", &format!("/sign-in/forge{link}")).await;
     let begun = Begun { cookie: cookie(&answer), url: Url::parse(answer.headers["location"].to_str().unwrap()).unwrap() };
@@ -354,7 +354,7 @@ async fn without_a_matrix_identity_no_app_gets_in() {
     let session = cookie(&world.forge().await);
     let query = "client_id=ma_a&redirect_uri=https%3A%2F%2Fapp.example%2Fback&response_type=code&state=s&scope=storage:read\
         &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
-    let answer = World::get(&world.account, &session, &format!("/oauth2/authorize?{query}")).await;
+    let answer = World::get(&world.consent, &session, &format!("/oauth2/authorize?{query}")).await;
     assert!(
         answer.status == 403 && answer.text.contains("needs a Matrix identity") && answer.text.contains("carol (Forge)"),
         "{answer:?}"

@@ -72,7 +72,7 @@ impl Alice {
     async fn ask(&self, world: &World) -> [u16; 6] {
         [
             world.account.json("POST", "/api/v1/auth/browser", &self.platform, json!({})).await.status,
-            world.account.json("POST", "/api/v1/auth/revoke", &self.tep, json!({"miniapp_id": "ma_b"})).await.status,
+            world.consent.json("POST", "/api/v1/auth/revoke", &self.tep, json!({"miniapp_id": "ma_b"})).await.status,
             world.refresh(&self.refresh).await.status,
             world.exchange(&self.platform).await.status,
             world.alice().await.status,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value as Json, json};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::jwk::KeySet;
-use tmcp_protocol::routes::Function;
+use tmcp_protocol::routes::{Function, function_for};
 use tmcp_testkit::{Answer, Client, TestPlatform};
 use url::Url;
 
@@ -24,6 +24,7 @@ pub struct World {
     pub broker: Client,
     pub identity: Client,
     pub account: Client,
+    pub consent: Client,
     pub auth: Client,
 }
 
@@ -88,12 +89,14 @@ impl World {
             broker: Client::new(tmcp_broker::routes(), &platform),
             identity: Client::new(tmcp_identity::routes(), &platform),
             account: Client::new(tmcp_account::routes(), &platform),
+            consent: Client::new(tmcp_consent::routes(), &platform),
             auth: Client::new(tmcp_auth::routes(), &platform),
             platform,
         };
         world.broker.connect(Function::Broker);
         world.identity.connect(Function::Identity);
         world.account.connect(Function::Account);
+        world.consent.connect(Function::Consent);
         world.auth.connect(Function::Auth);
         world
             .auth
@@ -106,6 +109,15 @@ impl World {
     pub async fn get(client: &Client, cookie: &str, path: &str) -> Answer {
         let request = http::Request::builder().uri(path).header("cookie", cookie).header("user-agent", "Tester/1");
         client.send(request.body(Bytes::new()).unwrap()).await
+    }
+
+    /// Whoever serves a page.
+    pub fn at(&self, path: &str) -> &Client {
+        match function_for(path.split('?').next().unwrap_or_default()) {
+            Some(Function::Consent) => &self.consent,
+            Some(Function::Broker) => &self.broker,
+            _ => &self.account,
+        }
     }
 
     pub async fn begin(&self, provider: &str, cookie: &str) -> Begun {

@@ -1,5 +1,5 @@
-//! What leads a browser somewhere: authorization requests, answers to questions, hand-overs, the account's forms. Through account's
-//! whole pipeline on host adapters, with the real auth beside it.
+//! What leads a browser somewhere: authorization requests, answers to questions, hand-overs, the account's forms. Through the whole
+//! pipelines of account and consent on host adapters, with the real auth beside them.
 //!
 //! In an input `$Q` stands for an open question of alice's, `$F` for the token of its form, `$H` for a handle of a hand-over. Promises:
 //! no input makes an error of ours; nobody is led to an address but the client's own and our pages; a code is given for registered
@@ -11,7 +11,7 @@ use http::Request;
 use http::request::Builder;
 use serde_json::{Value, json};
 use std::cell::RefCell;
-use tmcp_protocol::routes::Function;
+use tmcp_protocol::routes::{Function, function_for};
 use tmcp_testkit::{Answer, Client, Connected, TestPlatform};
 use url::Url;
 
@@ -23,6 +23,7 @@ const USES: usize = 200;
 
 struct World {
     account: Client,
+    consent: Client,
     token: String,
     cookie: String,
     question: String,
@@ -52,7 +53,7 @@ impl World {
         let platform = TestPlatform::new();
         platform.set("LIMITS", r#"{"scale":1000000}"#);
         platform.in_process().connect(Function::Identity, |request| async move {
-            if ["/internal/providers", "/internal/identities"].contains(&request.uri().path()) {
+            if request.uri().path() == "/internal/identities" {
                 return http::Response::new(Bytes::from_static(b"[]"));
             }
             let answer = json!({
@@ -61,8 +62,11 @@ impl World {
             });
             http::Response::builder().status(200).body(Bytes::from(answer.to_string())).expect("an answer")
         });
+        platform.in_process().connect(Function::Broker, |_| async { http::Response::new(Bytes::from_static(b"[]")) });
         let (account, auth) = (Client::new(tmcp_account::routes(), &platform), Client::new(tmcp_auth::routes(), &platform));
+        let consent = Client::new(tmcp_consent::routes(), &platform);
         account.connect(Function::Account);
+        consent.connect(Function::Consent);
         auth.connect(Function::Auth);
         let client = json!({"client_id": "ma_a", "app_id": "ma_a", "name": "A", "kind": "public", "redirect_uris": [BACK],
             "scopes": ["storage:read", "user:read", "wallet:pay"]});
@@ -71,6 +75,7 @@ impl World {
         let token = done(auth.json("POST", "/api/v1/auth/matrix", "", body)).body["access_token"].as_str().map(str::to_owned);
         let world = Self {
             account,
+            consent,
             token: token.expect("a platform token"),
             cookie: String::new(),
             question: String::new(),
@@ -84,7 +89,7 @@ impl World {
 
     /// With a session, a question and a handle that no input before has touched.
     fn signed_in(mut self) -> Self {
-        let taken = done(self.account.json("POST", "/api/v1/auth/revoke", &self.token, json!({"miniapp_id": "ma_a"})));
+        let taken = done(self.consent.json("POST", "/api/v1/auth/revoke", &self.token, json!({"miniapp_id": "ma_a"})));
         assert_eq!(taken.status, 200, "{}", taken.text);
         let handle = self.hand_over();
         let begun = self.go_on(&format!("handle={handle}&continue=%2Faccount"));
@@ -116,7 +121,10 @@ impl World {
     /// `None` where the input makes no request.
     fn send(&self, request: Builder, kind: &str, body: &str) -> Option<Answer> {
         let request = request.header("cookie", &self.cookie).header("content-type", kind);
-        Some(done(self.account.send(request.body(Bytes::from(body.to_owned())).ok()?)))
+        let request = request.body(Bytes::from(body.to_owned())).ok()?;
+        let is_consents = function_for(request.uri().path()) == Some(Function::Consent);
+        let client = if is_consents { &self.consent } else { &self.account };
+        Some(done(client.send(request)))
     }
 
     fn judge(&self, what: &str, answer: &Answer) {

@@ -49,6 +49,7 @@ impl World {
             http::Response::builder().status(status).body(Bytes::from(answer.to_string())).expect("an answer")
         });
         Client::new(tmcp_account::routes(), &platform).connect(Function::Account);
+        Client::new(tmcp_consent::routes(), &platform).connect(Function::Consent);
         let client = Client::new(tmcp_auth::routes(), &platform);
         for (id, kind, secret) in [("ma_a", "public", Value::Null), ("ma_a_b", "confidential", json!(SECRET))] {
             let body = json!({"client_id": id, "app_id": "ma_a", "name": id, "kind": kind, "client_secret": secret,

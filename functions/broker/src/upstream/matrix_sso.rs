@@ -66,7 +66,6 @@ pub async fn prove<P: Platform>(
         external_id: id.to_string(),
         kind: "matrix".to_owned(),
         display_name: None,
-        avatar_url: None,
         email: None,
         // It cannot be told to ask anew.
         proven_at: call.now(),

@@ -46,7 +46,6 @@ pub async fn prove<P: Platform>(
         external_id,
         kind: provider.word.to_owned(),
         display_name: text(&document, "name").map(str::to_owned),
-        avatar_url: None,
         email: None,
         // It cannot be told to ask anew.
         proven_at: call.now(),

@@ -100,7 +100,6 @@ pub async fn prove<P: Platform>(
         external_id,
         kind: provider.word.to_owned(),
         display_name: own("name"),
-        avatar_url: None,
         email: own("email").filter(|_| is_verified),
         proven_at: claims.get("auth_time").and_then(Value::as_i64).map(Millis::from_seconds).unwrap_or_default(),
     }))

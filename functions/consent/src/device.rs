@@ -11,15 +11,15 @@
 //! The race and a death: the decision is one batch at auth, and counts once. What the person agrees to is remembered before, so that a
 //! device that was let in never lacks it.
 
-use crate::browser::{self, Browser, Form};
+use crate::browser;
 use crate::client;
 use crate::pages::{self, Wanted};
 use crate::questions::{self, Between, Method};
-use crate::sign_in;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tmcp_http::subject::{PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, Reply};
+use tmcp_pages::{Browser, Form};
 use tmcp_ports::Platform;
 use tmcp_protocol::device::UserCode;
 use tmcp_protocol::limits::LimitClass;
@@ -42,7 +42,10 @@ fn unknown() -> Failure {
 
 /// GET /oauth2/device
 pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let Some(browser) = browser::current(&call).await? else { return sign_in::page(&call, None).await };
+    let browser = match browser::or_sign_in(&call, None).await? {
+        Ok(browser) => browser,
+        Err(page) => return Ok(page),
+    };
     let code = call.parameter("user_code").and_then(|typed| UserCode::parse(&typed));
     pages::device_code(browser.names.shown(), &browser.token(Form::Device), &code.map(|code| code.shown()).unwrap_or_default())
 }

@@ -7,7 +7,7 @@ use tmcp_testkit::{Answer, dies};
 async fn agree(world: &World, token: &str, scope: &str) -> Answer {
     let question = text(&world.exchange(token, scope).await, "consent_ui_endpoint");
     let id = question.strip_prefix("/oauth2/consent?session=").unwrap();
-    let answer = world.account.json("POST", "/oauth2/consent", token, json!({"session": id, "approve": true})).await;
+    let answer = world.consent.json("POST", "/oauth2/consent", token, json!({"session": id, "approve": true})).await;
     assert_eq!(answer.status, 204, "{answer:?}");
     let issued = world.exchange(token, scope).await;
     assert_eq!(issued.status, 200, "{issued:?}");
@@ -15,7 +15,7 @@ async fn agree(world: &World, token: &str, scope: &str) -> Answer {
 }
 
 async fn take_back(world: &World, token: &str, body: Json) -> Answer {
-    world.account.json("POST", "/api/v1/auth/revoke", token, body).await
+    world.consent.json("POST", "/api/v1/auth/revoke", token, body).await
 }
 
 async fn is_over(world: &World, issued: &Answer) -> bool {

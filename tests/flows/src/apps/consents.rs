@@ -17,7 +17,7 @@ fn id(path: &str) -> String {
 }
 
 async fn answer(world: &World, token: &str, id: &str, approve: bool) -> Answer {
-    world.account.json("POST", "/oauth2/consent", token, json!({"session": id, "approve": approve})).await
+    world.consent.json("POST", "/oauth2/consent", token, json!({"session": id, "approve": approve})).await
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn a_native_client_shows_the_question_and_sends_the_answer() {
     let world = World::new().await;
     let token = world.sign_in("alice").await;
     let path = asked(&world, &token, "storage:read%20wallet:pay").await;
-    let shown = world.account.json("GET", &path, &token, Json::Null).await;
+    let shown = world.consent.json("GET", &path, &token, Json::Null).await;
     let expected = json!({
         "miniapp": {"id": "ma_a", "name": "App <A>", "developer": "Dev & Co", "icon_url": null, "verified": false},
         "requested_scopes": [{
@@ -185,7 +185,7 @@ async fn an_answer_is_the_persons_own() {
         let given = answer(&world, token, &question, true).await;
         assert_eq!((given.status, given.code()), (status, code), "{who} {given:?}");
         let path = format!("/oauth2/consent?session={question}");
-        let shown = world.account.json("GET", &path, token, Json::Null).await;
+        let shown = world.consent.json("GET", &path, token, Json::Null).await;
         assert_eq!((shown.status, shown.code()), (status, code), "{who} {shown:?}");
     }
     assert_eq!(answer(&world, &token, &question, true).await.status, 204);

@@ -57,7 +57,7 @@ async fn a_device_is_let_in() {
     assert_eq!(enter(&world, &cookie, code(&device)).await.status, 404, "the code is used");
     // It is an app like any other: taken back, it is out.
     let token = world.sign_in("alice").await;
-    assert_eq!(world.account.json("POST", "/api/v1/auth/revoke", &token, json!({"miniapp_id": "ma_a"})).await.status, 200);
+    assert_eq!(world.consent.json("POST", "/api/v1/auth/revoke", &token, json!({"miniapp_id": "ma_a"})).await.status, 200);
     assert!(!world.is_active(&text(&issued, "access_token")).await);
 }
 

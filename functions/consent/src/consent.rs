@@ -13,7 +13,7 @@
 //! | 404 `NOT_FOUND` | no such question to this person, answered already, or over |
 
 use crate::authorize;
-use crate::browser::{self, Form};
+use crate::browser;
 use crate::client::{self, Client};
 use crate::pages::{self, Wanted};
 use crate::questions::{self, Method};
@@ -22,6 +22,7 @@ use tmcp_http::body::is_form;
 use tmcp_http::cors::Reader;
 use tmcp_http::people::{self, Person};
 use tmcp_http::{Call, Failure, Reply, caller};
+use tmcp_pages::Form;
 use tmcp_ports::Platform;
 use tmcp_protocol::{ClientId, ErrorCode};
 

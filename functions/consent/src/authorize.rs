@@ -10,15 +10,15 @@
 //! dies? Nothing was promised until the code is stored; a code that nobody came for is over in a minute.
 
 use crate::authorize_request::{self, AuthorizeRequest, Wrong};
-use crate::browser::{self, Browser};
+use crate::browser;
 use crate::client::{self, Client};
 use crate::pages::{self, Wanted};
 use crate::questions::{self, Between};
-use crate::sign_in;
 use serde::Deserialize;
 use serde_json::json;
 use tmcp_http::subject::SubjectId;
 use tmcp_http::{Call, Failure, Reply};
+use tmcp_pages::Browser;
 use tmcp_ports::Platform;
 use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{AUTHORIZE, INTERNAL_CODE};
@@ -71,7 +71,10 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         Ok(request) => request,
         Err(wrong) => return tell(&call, &wrong),
     };
-    let Some(browser) = browser::current(&call).await? else { return sign_in::page(&call, Some(&client)).await };
+    let browser = match browser::or_sign_in(&call, Some(&client)).await? {
+        Ok(browser) => browser,
+        Err(page) => return Ok(page),
+    };
     call.is_about(Some(browser.uid.as_str()), Some(client.app_id.as_str()));
     if browser.names.sub.is_none() {
         let back = denied(&call, &request, "an app knows people by their Matrix id, and this one has none")?;

@@ -1,0 +1,31 @@
+//! What every function with pages shares: the frame of a page (`templates/base.html`), and who sits at the browser. Browser sessions
+//! are account's; the other functions ask it.
+
+mod browser;
+
+pub use browser::{Browser, Form, Session, token};
+
+use askama::Template;
+use tmcp_http::{Failure, Reply};
+use tmcp_protocol::Millis;
+
+/// A page of a template.
+pub fn rendered(template: &impl Template) -> Result<Reply, Failure> {
+    text(template).map(Reply::page)
+}
+
+/// The text of a template.
+pub fn text(template: &impl Template) -> Result<String, Failure> {
+    template.render().map_err(|error| Failure::internal(error.to_string()))
+}
+
+/// A day, for a person: `2026-11-22`.
+pub fn day(at: Millis) -> String {
+    at.rfc3339().chars().take(10).collect()
+}
+
+/// A minute, for a person: `2026-11-22 18:03 UTC`.
+pub fn minute(at: Millis) -> String {
+    let text: String = at.rfc3339().chars().take(16).collect();
+    format!("{} UTC", text.replace('T', " "))
+}
