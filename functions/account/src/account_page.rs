@@ -92,6 +92,7 @@ pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         ways,
         fresh: browser.is_fresh(now),
         link_token: browser.token(Form::Link),
+        leave_token: browser.token(Form::Leave),
         browsers: browsers.collect(),
         revoke_token: browser.token(Form::Revoke),
         end_token: browser.token(Form::End),

@@ -12,6 +12,7 @@ mod hand_over;
 mod link;
 mod maintain;
 mod pages;
+mod privacy;
 mod seat;
 mod sign_in;
 mod sql;
@@ -40,6 +41,14 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::LINK_CONFIRM, link::confirm)
         .at(&routes::UNLINK, link::unlink)
         .at(&routes::CHOOSE, link::choose)
+        .at(&routes::EXPORT, privacy::export)
+        .at(&routes::LEAVE, privacy::leave)
+        .at(&routes::ACCOUNT_EXPORT, privacy::export_from_page)
+        .at(&routes::LEAVE_SHOW, privacy::leave_show)
+        .at(&routes::ACCOUNT_LEAVE, privacy::leave_from_page)
+        .at(&routes::STAY_SHOW, privacy::stay_show)
+        .at(&routes::STAY, privacy::stay)
+        .at(&routes::INTERNAL_ERASE_ACCOUNT, privacy::erase)
         .at(&routes::STYLE, pages::style)
         .at(&routes::INTERNAL_BROWSER, seat::handle)
         .at(&routes::INTERNAL_BEGIN_BROWSER, begin_browser::handle)

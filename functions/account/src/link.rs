@@ -31,7 +31,7 @@ use tmcp_protocol::routes::{
 };
 
 /// A refusal that the person is told.
-fn told(refused: Refused) -> Failure {
+pub fn told(refused: Refused) -> Failure {
     match refused.status {
         404 => Failure::new(ErrorCode::NotFound, refused.message),
         409 => Failure::new(ErrorCode::Conflict, refused.message),
@@ -40,7 +40,7 @@ fn told(refused: Refused) -> Failure {
 }
 
 /// Who comes from where decides who gets in: only who proved just now who they are may change it.
-fn is_fresh<P: Platform>(call: &Call<P>, browser: &Browser) -> Result<(), Failure> {
+pub fn is_fresh<P: Platform>(call: &Call<P>, browser: &Browser) -> Result<(), Failure> {
     match browser.is_fresh(call.now()) {
         true => Ok(()),
         false => {

@@ -2,6 +2,7 @@
 
 use crate::account_page::App;
 use askama::Template;
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, REFRESH};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_pages::{Browser, Form, rendered, text};
@@ -70,6 +71,41 @@ pub fn link(browser: &Browser, name: &str, handle: &str) -> Result<Reply, Failur
     rendered(&LinkPage { person: browser.names.shown(), name, handle, token: browser.token(Form::Link) })
 }
 
+#[derive(Template)]
+#[template(path = "leave.html")]
+struct LeavePage<'a> {
+    person: &'a str,
+    token: String,
+}
+
+/// Whether the account is to be erased.
+pub fn leave(browser: &Browser) -> Result<Reply, Failure> {
+    rendered(&LeavePage { person: browser.names.shown(), token: browser.token(Form::Leave) })
+}
+
+#[derive(Template)]
+#[template(path = "left.html")]
+struct LeftPage<'a> {
+    on: &'a str,
+}
+
+/// It is going to be.
+pub fn left(on: &str) -> Result<Reply, Failure> {
+    Ok(rendered(&LeftPage { on })?.with_status(StatusCode::ACCEPTED))
+}
+
+#[derive(Template)]
+#[template(path = "stay.html")]
+struct StayPage<'a> {
+    on: &'a str,
+    handle: &'a str,
+}
+
+/// Whether somebody who is leaving stays.
+pub fn stay(on: &str, handle: &str) -> Result<Reply, Failure> {
+    rendered(&StayPage { on, handle })
+}
+
 /// An identity that a person signs in with.
 pub struct IdentityEntry {
     /// What names it in a form.
@@ -122,6 +158,8 @@ pub struct AccountPage<'a> {
     pub fresh: bool,
     /// The token of the forms that link.
     pub link_token: String,
+    /// The token of the forms that take data along.
+    pub leave_token: String,
     /// Their browsers.
     pub browsers: Vec<BrowserEntry>,
     /// The token of the forms that take back.

@@ -57,6 +57,12 @@ pub const END_BROWSER: &str = "DELETE FROM browser_sessions WHERE uid = ?1 AND i
 pub const AUDIT_END: &str = audit_where!("EXISTS (SELECT 1 FROM browser_sessions WHERE uid = ?10 AND id = ?11)");
 /// Ends those that came from a platform session.
 pub const END_BROWSERS: &str = "DELETE FROM browser_sessions WHERE platform_session = ?1";
+/// Everything of a person.
+pub const ERASE: [&str; 3] = [
+    "DELETE FROM browser_sessions WHERE uid = ?1",
+    "DELETE FROM hand_overs WHERE uid = ?1",
+    "DELETE FROM cut_offs WHERE uid = ?1",
+];
 /// Those that are over.
 pub const FORGET_BROWSERS: &str = "DELETE FROM browser_sessions WHERE hash IN (SELECT hash FROM browser_sessions \
     WHERE ends_at <= ?1 UNION SELECT hash FROM browser_sessions WHERE used_at <= ?2 LIMIT 500)";

@@ -11,5 +11,5 @@ thread_local! {
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
-    tmcp_workers::serve(SERVICE.with(Clone::clone), request, &env, context).await
+    tmcp_workers::serve_stream(SERVICE.with(Clone::clone), request, &env, context).await
 }

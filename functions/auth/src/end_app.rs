@@ -1,4 +1,5 @@
-//! POST /internal/end-app: ends every session of a person in an app, for account, when they took back what it may do. Can be repeated.
+//! POST /internal/end-app: ends every session of a person in an app, for consent, when they took back what it may do; without an app,
+//! forgets the person, whose sessions were all ended long ago. Can be repeated.
 
 use crate::{family, sql};
 use serde::Deserialize;
@@ -11,12 +12,17 @@ use tmcp_protocol::{AppId, Uid};
 #[derive(Deserialize)]
 struct EndRequest {
     uid: Uid,
-    app_id: AppId,
+    app_id: Option<AppId>,
 }
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let EndRequest { uid, app_id } = call.message()?;
+    let Some(app_id) = app_id else {
+        let batch = sql::FORGET_PERSON.map(|statement| stmt!(statement, uid.as_str()));
+        call.platform.sql().batch(batch.to_vec()).await?;
+        return Reply::json(&json!({}));
+    };
     call.is_about(Some(uid.as_str()), Some(app_id.as_str()));
     let (user, app) = (uid.as_str(), app_id.as_str());
     let end = stmt!(sql::END_APP_FAMILIES, user, app, call.now());

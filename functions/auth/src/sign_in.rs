@@ -1,11 +1,12 @@
 //! POST /api/v1/auth/matrix: sign in with Matrix. Body: `matrix_user_id!`, and `access_token` or `openid_token{access_token!,
-//! matrix_server_name!}` as the homeserver gave it.
+//! matrix_server_name!}` as the homeserver gave it; `cancel_deletion?`, by somebody who asked to be erased and stays.
 //!
 //! | answer | when |
 //! |---|---|
 //! | 200 | a platform token of an hour, and the user |
 //! | 400 `INVALID_REQUEST` | neither or both tokens, a malformed id |
 //! | 401 `invalid_matrix_credentials` | the credentials prove nothing; one message for all reasons |
+//! | 403 | `ACCOUNT_SUSPENDED`, or `ACCOUNT_DELETION_PENDING` without `cancel_deletion` |
 //! | 429 `RATE_LIMIT_EXCEEDED` | too many tries from one address, before anything is asked |
 //! | 503 `SERVICE_UNAVAILABLE` | the homeserver does not answer |
 
@@ -25,6 +26,8 @@ struct SignInRequest {
     matrix_user_id: MatrixUserId,
     access_token: Option<String>,
     openid_token: Option<OpenIdToken>,
+    #[serde(default)]
+    cancel_deletion: bool,
 }
 
 /// A Matrix OpenID token, as `…/openid/request_token` gives it.
@@ -43,6 +46,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     }
     let credentials = json!({
         "matrix_user_id": request.matrix_user_id, "access_token": request.access_token, "openid_token": request.openid_token,
+        "cancel_deletion": request.cancel_deletion,
     });
     let verified = people::verify(&call, &INTERNAL_VERIFY, credentials)
         .await?

@@ -1,6 +1,6 @@
 //! POST /api/v1/auth/oauth: sign in without Matrix, for native apps: the app sent the person to the provider itself, with PKCE and a
 //! nonce, and brings the code. Body: `provider!`, `code!`, `code_verifier!`, `redirect_uri!` (one that the operator allowed for the
-//! provider), `nonce!`, and `iss` if one came with the code.
+//! provider), `nonce!`, `iss` if one came with the code, and `cancel_deletion`, `"true"` by somebody who asked to be erased and stays.
 //!
 //! | answer | when |
 //! |---|---|

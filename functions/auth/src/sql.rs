@@ -106,6 +106,14 @@ pub const APPS: &str = "SELECT f.app_id, MAX(c.name) AS name, MIN(f.created_at) 
     LEFT JOIN clients c ON c.client_id = f.client_id WHERE f.uid = +?1 AND (f.ended_at IS NULL OR ?3) AND f.ends_at > ?2 \
     GROUP BY f.app_id";
 
+/// Everything of a person.
+pub const FORGET_PERSON: [&str; 4] = [
+    "DELETE FROM refresh_tokens WHERE family IN (SELECT id FROM refresh_families WHERE uid = ?1)",
+    "DELETE FROM refresh_families WHERE uid = ?1",
+    "DELETE FROM authorization_codes WHERE uid = ?1",
+    "DELETE FROM session_endings WHERE uid = ?1",
+];
+
 /// Notes that a platform session is being ended.
 pub const BEGIN_ENDING: &str =
     "INSERT INTO session_endings (session, uid, created_at) VALUES (?1, ?2, ?3) ON CONFLICT (session) DO NOTHING";

@@ -20,9 +20,9 @@ use tmcp_http::body::Form;
 use tmcp_http::cookie::{self, Cookie};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
-use tmcp_proof::{Introduction, Known, Refusal, introduce};
+use tmcp_proof::{Introduction, Known, Leaving, Refusal, introduce};
 use tmcp_protocol::ErrorCode;
-use tmcp_protocol::routes::{INTERNAL_BEGIN_BROWSER, LINK_SHOW, SIGN_IN_CALLBACK};
+use tmcp_protocol::routes::{INTERNAL_BEGIN_BROWSER, LINK_SHOW, SIGN_IN_CALLBACK, STAY_SHOW};
 
 #[derive(Deserialize)]
 struct Begun {
@@ -54,10 +54,13 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         }
     };
     let (proven_at, provider_name) = (proven.proven_at, provider.name);
-    let introduction = Introduction { proven, provider: provider.id, provider_name, address: address.clone(), whose };
+    let introduction =
+        Introduction { proven, provider: provider.id, provider_name, address: address.clone(), whose, leaving: Leaving::Ask };
     let person = match introduce(&call, &introduction).await? {
         // The person is asked whether it is theirs, in the session that it began in.
         Known::Question(handle) => return Ok(Reply::see_other(&format!("{}?handle={handle}", LINK_SHOW.path))),
+        // So is who asked to be erased: whether they stay.
+        Known::Leaving(handle) => return Ok(Reply::see_other(&format!("{}?handle={handle}", STAY_SHOW.path))),
         Known::Person(person) => person,
     };
     call.is_about(Some(person.uid.as_str()), None);

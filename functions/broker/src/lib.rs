@@ -7,6 +7,7 @@
 mod begin;
 mod callback;
 mod documents;
+mod erase;
 mod maintain;
 mod providers;
 mod redeem;
@@ -32,6 +33,7 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::INTERNAL_SIGN_IN_ANEW, begin::anew)
         .at(&routes::INTERNAL_PROVIDERS, providers::offered)
         .at(&routes::INTERNAL_REDEEM, redeem::handle)
+        .at(&routes::INTERNAL_ERASE_BROKER, erase::handle)
         .at(&routes::INTERNAL_STATUS_BROKER, status::handle)
         .at(&routes::INTERNAL_MAINTAIN_BROKER, maintain::handle)
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 200 | the user, found or created |
 //! | 401 `invalid_matrix_credentials` | it proves nothing: one message for all, an audit row each |
-//! | 403 `ACCOUNT_SUSPENDED` | proven, and suspended |
+//! | 403 | `ACCOUNT_SUSPENDED`, or `ACCOUNT_DELETION_PENDING` without `cancel_deletion` |
 //! | 404 | no such provider |
 //! | 503 | the provider does not answer |
 
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tmcp_http::body::Form;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
-use tmcp_proof::{Introduction, Known, Proven, Refusal, introduce};
+use tmcp_proof::{Introduction, Known, Leaving, Proven, Refusal, introduce};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::provider::Provider;
 
@@ -27,6 +27,9 @@ struct Brought {
     nonce: String,
     #[serde(default)]
     iss: String,
+    /// `true` where somebody who asked to be erased stays.
+    #[serde(default)]
+    cancel_deletion: String,
     /// Where the sign-in came from, truncated.
     address: String,
 }
@@ -36,6 +39,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let brought: Brought = call.message()?;
     let provider = providers::find(&call, &brought.provider)?;
     let address = brought.address.clone();
+    let leaving = if brought.cancel_deletion == "true" { Leaving::Keep } else { Leaving::Refuse };
     let proven = match prove(&call, &provider, brought).await? {
         Ok(proven) => proven,
         Err(refusal) => {
@@ -44,10 +48,11 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
             return Err(Failure::new(ErrorCode::InvalidMatrixCredentials, message).because(refusal.to_string()));
         }
     };
-    let introduction = Introduction { proven, provider: provider.id, provider_name: provider.name, address, whose: None };
+    let introduction =
+        Introduction { proven, provider: provider.id, provider_name: provider.name, address, whose: None, leaving };
     match introduce(&call, &introduction).await? {
         Known::Person(person) => Reply::json(&person),
-        Known::Question(_) => Err(Failure::internal("a question to nobody")),
+        Known::Question(_) | Known::Leaving(_) => Err(Failure::internal("a question to nobody")),
     }
 }
 

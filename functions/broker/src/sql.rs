@@ -13,6 +13,9 @@ pub const END_SIGN_IN: &str = "DELETE FROM sign_ins WHERE state = ?1 AND browser
 pub const FORGET_SIGN_INS: &str = "DELETE FROM sign_ins WHERE state IN (SELECT state FROM sign_ins WHERE expires_at <= ?1 LIMIT 500) \
     RETURNING state";
 
+/// Those of a person.
+pub const ERASE: &str = "DELETE FROM sign_ins WHERE uid = ?1";
+
 /// A provider's document that is fresh.
 pub const DOCUMENT: &str = "SELECT body, fetched_at FROM provider_documents WHERE url = ?1 AND fetched_at > ?2";
 /// Keeps the newer one.

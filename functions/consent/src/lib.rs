@@ -13,6 +13,7 @@ mod consent;
 mod device;
 mod maintain;
 mod pages;
+mod privacy;
 mod questions;
 mod sql;
 mod status;
@@ -39,6 +40,9 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::INTERNAL_CONSENTS, questions::handle)
         .at(&routes::INTERNAL_AGREED, apps::list)
         .at(&routes::INTERNAL_TAKE_BACK, apps::take_back)
+        .at(&routes::CONSENT_HISTORY, privacy::list)
+        .at(&routes::INTERNAL_EXPORT_CONSENT, privacy::export)
+        .at(&routes::INTERNAL_ERASE_CONSENT, privacy::erase)
         .at(&routes::INTERNAL_STATUS_CONSENT, status::handle)
         .at(&routes::INTERNAL_MAINTAIN_CONSENT, maintain::handle)
 }

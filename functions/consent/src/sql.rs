@@ -12,6 +12,15 @@ pub const CONSENTS: &str = "SELECT scope FROM consents WHERE uid = ?1 AND app_id
 /// What a person has agreed to, for every app.
 pub const ALL_CONSENTS: &str =
     "SELECT app_id, client_id, scope, approved_at FROM consents WHERE uid = ?1 ORDER BY app_id, scope LIMIT 2000";
+/// The same with how they were asked.
+pub const GIVEN: &str =
+    "SELECT app_id, scope, method, approved_at FROM consents WHERE uid = ?1 ORDER BY app_id, scope LIMIT 2000";
+/// Everything of a person.
+pub const ERASE: [&str; 3] = [
+    "DELETE FROM consents WHERE uid = ?1",
+    "DELETE FROM consent_sessions WHERE uid = ?1",
+    "DELETE FROM app_endings WHERE uid = ?1",
+];
 /// Puts a question.
 pub const ASK: &str = "INSERT INTO consent_sessions (hash, uid, client_id, app_id, scopes, expires_at) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";

@@ -2,19 +2,20 @@
 //!
 //! | answer | when |
 //! |---|---|
-//! | 200 | the user, found or created; or a question to whoever links it, in the session that it began in |
-//! | 403 | suspended; or whoever was to prove once more who they are is somebody else |
+//! | 200 | the user, found or created; or a question to whoever links it, in the session that it began in; or to whoever asked to be erased |
+//! | 403 | suspended; going to be erased; or whoever was to prove once more who they are is somebody else |
 
-use crate::{linking, looking, user};
+use crate::user::{self, Proof};
+use crate::{leaving, linking, looking};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
-use tmcp_proof::{Introduction, Known, Whose};
+use tmcp_proof::{Introduction, Known, Leaving, Whose};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::token::AuthLevel;
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let Introduction { proven, provider, provider_name, address, whose } = call.message()?;
+    let Introduction { proven, provider, provider_name, address, whose, leaving } = call.message()?;
     let address = Some(address.as_str());
     let user = match whose {
         None => user::known(&call, &proven, address).await?,
@@ -28,7 +29,12 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         }
     };
     let (uid, id, looked_at) = (user.uid.clone(), user.matrix_user_id.clone(), user.looked_at);
-    let person = user::answer(&call, user, &proven.kind, (&provider, &provider_name), AuthLevel::Full, address).await?;
+    if user.leaving_at.is_some() && user.suspended(call.now()).is_none() && leaving == Leaving::Ask {
+        return Reply::json(&Known::Leaving(leaving::ask(&call, &user.uid).await?));
+    }
+    let (kind, stays) = (proven.kind.as_str(), leaving == Leaving::Keep);
+    let proof = Proof { kind, provider: &provider, called: &provider_name, level: AuthLevel::Full, address, stays };
+    let person = user::answer(&call, user, proof).await?;
     let reply = Reply::json(&Known::Person(Box::new(person)))?;
     looking::after(call, uid, id, looked_at);
     Ok(reply)

@@ -3,8 +3,10 @@
 //! Invariants: the homeserver asked is the one of the claimed Matrix id, and its answer must name that id exactly; an identity is
 //! unique by (configured provider instance, external id); a person is found or created in one batch, however many sign in at once.
 
+mod export;
 mod identities;
 mod known;
+mod leaving;
 mod linking;
 mod looking;
 mod maintain;
@@ -40,6 +42,10 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::INTERNAL_LINK_CONFIRM, linking::confirm)
         .at(&routes::INTERNAL_IDENTITIES, identities::list)
         .at(&routes::INTERNAL_UNLINK, identities::unlink)
+        .at(&routes::INTERNAL_LEAVE, leaving::leave)
+        .at(&routes::INTERNAL_STAY_SHOW, leaving::show)
+        .at(&routes::INTERNAL_STAY, leaving::answer)
+        .at(&routes::INTERNAL_EXPORT_IDENTITY, export::handle)
         .at(&routes::INTERNAL_CHOOSE, identities::choose)
         .at(&routes::INTERNAL_KNOWN, known::handle)
         .at(&routes::INTERNAL_VERIFY, verify::handle)

@@ -78,7 +78,7 @@ pub async fn confirm<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     if database.query(stmt!(sql::IDENTITIES, uid.as_str())).await?.len() >= MOST {
         return Err(Failure::new(ErrorCode::Conflict, "this account has as many identities as it can have"));
     }
-    let target = format!("{} {}", row.provider, row.external_id);
+    let target = identities::id(&row);
     let entry =
         |outcome| Entry { action: "identity.link", outcome, actor: Some(&uid), target: Some(&target), ..Entry::default() };
     let batch = vec![

@@ -45,7 +45,8 @@ pub async fn of<P: Platform>(call: &Call<P>, uid: &Uid) -> Result<ProfileRow, Fa
     row.ok_or_else(|| Failure::token("a person who is not there any more"))
 }
 
-fn shown(row: &ProfileRow) -> Value {
+/// A profile, for its owner.
+pub fn shown(row: &ProfileRow) -> Value {
     let said: Value = row.matrix_data.as_ref().and_then(|text| serde_json::from_slice(text.as_bytes()).ok()).unwrap_or_default();
     let looked_at = Some(row.looked_at).filter(|at| at.0 > 0);
     json!({

@@ -9,7 +9,7 @@ use tmcp_protocol::{MatrixUserId, Millis, Uid};
 pub const PROBE: &str = "SELECT uid FROM users WHERE uid = ''";
 
 /// The user of an identity.
-pub const FIND: &str = "SELECT u.uid, u.wallet_id, u.suspended_until, u.suspension, \
+pub const FIND: &str = "SELECT u.uid, u.wallet_id, u.suspended_until, u.suspension, u.leaving_at, \
     i.username, p.display_name, p.avatar_url, p.looked_at, \
     (SELECT m.external_id FROM identities m WHERE m.uid = i.uid AND m.kind = 'matrix' \
     ORDER BY m.chosen_at DESC, m.created_at, m.external_id LIMIT 1) AS matrix_user_id FROM identities i \
@@ -93,6 +93,41 @@ pub const SEE_OPENID: &str =
     "INSERT INTO openid_seen (hash, expires_at) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING RETURNING hash";
 /// Hashes of tokens that have expired at their homeserver.
 pub const FORGET_OPENID: &str = "DELETE FROM openid_seen WHERE expires_at <= ?1";
+
+/// Notes that a person leaves; who asks once more is erased when they were going to be. Not while there is a wallet.
+pub const LEAVE: &str = "UPDATE users SET leaving_at = COALESCE(leaving_at, ?2) WHERE uid = ?1 AND wallet_opened_at IS NULL \
+    RETURNING leaving_at";
+/// Tells of it, before it is done.
+pub const AUDIT_LEAVE: &str =
+    audit_where!("EXISTS (SELECT 1 FROM users WHERE uid = ?10 AND wallet_opened_at IS NULL AND leaving_at IS NULL AND ?11 = '')");
+/// They stay, unless they are being erased.
+pub const STAY: &str = "UPDATE users SET leaving_at = NULL WHERE uid = ?1 AND erasing_at IS NULL RETURNING uid";
+/// Tells of it, before it is done.
+pub const AUDIT_STAY: &str =
+    audit_where!("EXISTS (SELECT 1 FROM users WHERE uid = ?10 AND leaving_at IS NOT NULL AND erasing_at IS NULL AND ?11 = '')");
+/// Puts the question whether they stay.
+pub const ASK_TO_STAY: &str = "INSERT INTO stays (hash, uid, expires_at) VALUES (?1, ?2, ?3)";
+/// One that is open.
+pub const FIND_STAY: &str = "SELECT s.uid, u.leaving_at FROM stays s JOIN users u ON u.uid = s.uid \
+    WHERE s.hash = +?1 AND s.expires_at > ?2 AND u.leaving_at IS NOT NULL";
+/// Those that nobody answered.
+pub const FORGET_STAYS: &str = "DELETE FROM stays WHERE hash IN (SELECT hash FROM stays WHERE expires_at <= ?1 LIMIT 500)";
+/// Begins to erase those whose time has come; from here on nobody changes their mind.
+pub const BEGIN_ERASING: &str = "UPDATE users SET erasing_at = ?1 WHERE erasing_at IS NULL AND uid IN \
+    (SELECT uid FROM users WHERE leaving_at <= ?1 ORDER BY leaving_at LIMIT 50)";
+/// Those that are being erased.
+pub const ERASING: &str =
+    "SELECT uid FROM users WHERE leaving_at IS NOT NULL AND erasing_at IS NOT NULL ORDER BY erasing_at LIMIT 50";
+/// Everything of a person, the person last.
+pub const ERASE: [&str; 7] = [
+    "DELETE FROM identities WHERE uid = ?1",
+    "DELETE FROM profiles WHERE uid = ?1",
+    "DELETE FROM links WHERE uid = ?1",
+    "DELETE FROM stays WHERE uid = ?1",
+    "DELETE FROM standings_to_tell WHERE uid = ?1",
+    "DELETE FROM standings_told WHERE uid = ?1",
+    "DELETE FROM users WHERE uid = ?1",
+];
 
 /// What is known of a person.
 pub const PROFILE: &str = "SELECT u.uid, u.email, u.created_at, p.display_name, p.avatar_url, p.bio, p.matrix_data, p.looked_at, \
@@ -183,6 +218,8 @@ pub struct UserRow {
     pub suspended_until: Option<Millis>,
     /// What they are told of it.
     pub suspension: Option<String>,
+    /// When they are erased, if they asked for it.
+    pub leaving_at: Option<Millis>,
     /// Their reserved wallet.
     pub wallet_id: String,
     /// Their Matrix id: the one that they have had for longest.
@@ -207,4 +244,14 @@ impl UserRow {
 /// When a remembered OpenID token may be forgotten: Synapse issues them for an hour, others may for longer.
 pub const fn openid_memory(now: Millis) -> Millis {
     now.plus(24 * 60 * 60 * 1000)
+}
+
+/// Somebody, as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PersonRow {
+    /// Their id.
+    pub uid: Uid,
+    /// When they are erased; told of who leaves alone.
+    #[serde(default)]
+    pub leaving_at: Option<Millis>,
 }

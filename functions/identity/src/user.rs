@@ -4,6 +4,7 @@
 //! statements do nothing once the identity is there; whoever comes second finds the first one's user. Two identities that come at once
 //! are two users: nothing but the person, signed in with both, makes them one.
 
+use crate::leaving;
 use crate::sql::{self, UserRow};
 use serde_json::json;
 use tmcp_http::audit::Entry;
@@ -24,19 +25,37 @@ impl UserRow {
     }
 }
 
-/// What is said of a person who was proven to be there; refuses who is suspended. `provider` is the configured one, or whom the
-/// credentials named, for the audit log; `called` what people know it by.
-pub async fn answer<P: Platform>(
-    call: &Call<P>,
-    user: UserRow,
-    kind: &str,
-    (provider, called): (&str, &str),
-    level: AuthLevel,
-    address: Option<&str>,
-) -> Result<Verified, Failure> {
+/// How somebody was proven.
+pub struct Proof<'a> {
+    /// The identity's kind.
+    pub kind: &'a str,
+    /// The configured provider, or whom the credentials named: for the audit log.
+    pub provider: &'a str,
+    /// What people know the provider by.
+    pub called: &'a str,
+    /// How strong it was.
+    pub level: AuthLevel,
+    /// Where from, truncated.
+    pub address: Option<&'a str>,
+    /// Whether they said that they stay, should they have asked to be erased.
+    pub stays: bool,
+}
+
+/// What is said of a person who was proven to be there; refuses who is suspended, and who asked to be erased and does not say that they
+/// stay.
+pub async fn answer<P: Platform>(call: &Call<P>, user: UserRow, proof: Proof<'_>) -> Result<Verified, Failure> {
+    let Proof { kind, provider, called, level, address, stays } = proof;
+    let refused =
+        |refusal: Refusal| async move { tmcp_proof::audit(call, kind, provider, &refusal, address.map(str::to_owned)).await };
     if let Some(told) = user.suspended(call.now()) {
-        tmcp_proof::audit(call, kind, provider, &Refusal::Suspended, address.map(str::to_owned)).await?;
+        refused(Refusal::Suspended).await?;
         return Err(Failure::suspended(told));
+    }
+    if let Some(at) = user.leaving_at
+        && !(stays && level.is_full() && leaving::stay(call, &user.uid).await?)
+    {
+        refused(Refusal::Leaving).await?;
+        return Err(Failure::leaving(json!({ "erased_at": at.rfc3339() })));
     }
     let shown = json!({
         "id": user.uid, "status": "active", "matrix_user_id": user.matrix_user_id, "matrix_username": user.username,

@@ -5,10 +5,11 @@
 //! |---|---|
 //! | 200 | the user, found or created |
 //! | 401 `invalid_matrix_credentials` | wrong, foreign, expired, replayed, a guest's, a service's: one message for all, an audit row each |
-//! | 403 `ACCOUNT_SUSPENDED` | proven, and suspended |
+//! | 403 | `ACCOUNT_SUSPENDED`, or `ACCOUNT_DELETION_PENDING` without `cancel_deletion` |
 //! | 503 | the homeserver does not answer |
 
-use crate::{looking, sql, user};
+use crate::user::{self, Proof};
+use crate::{looking, sql};
 use serde::Deserialize;
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
@@ -23,6 +24,9 @@ struct VerifyRequest {
     matrix_user_id: Option<MatrixUserId>,
     access_token: Option<Secret>,
     openid_token: Option<OpenIdToken>,
+    /// Whether somebody who asked to be erased stays.
+    #[serde(default)]
+    cancel_deletion: bool,
     /// Where the sign-in came from, truncated.
     address: Option<String>,
 }
@@ -47,7 +51,8 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     };
     let user = user::known(&call, &proven, address).await?;
     let (uid, id, looked_at) = (user.uid.clone(), user.matrix_user_id.clone(), user.looked_at);
-    let reply = Reply::json(&user::answer(&call, user, "matrix", (claim, ""), level, address).await?)?;
+    let proof = Proof { kind: "matrix", provider: claim, called: "", level, address, stays: request.cancel_deletion };
+    let reply = Reply::json(&user::answer(&call, user, proof).await?)?;
     looking::after(call, uid, id, looked_at);
     Ok(reply)
 }

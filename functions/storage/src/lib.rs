@@ -14,6 +14,7 @@ mod announce;
 mod batch;
 mod delete;
 mod erase;
+mod export;
 mod get;
 mod info;
 mod key_count;
@@ -46,6 +47,7 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::STORAGE_BATCH_SET, batch::set)
         .at(&routes::STORAGE_BATCH_DELETE, batch::delete)
         .at(&routes::STORAGE_SYNC, sync::handle)
+        .at(&routes::INTERNAL_EXPORT_STORAGE, export::handle)
         .at(&routes::INTERNAL_ERASE, erase::handle)
         .at(&routes::INTERNAL_KEYS, key_count::handle)
         .at(&routes::INTERNAL_STATUS_STORAGE, status::handle)

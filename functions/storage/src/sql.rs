@@ -60,6 +60,11 @@ pub const LIST: &str = "SELECT key, size, updated_at, expires_at FROM storage_en
     AND (?5 IS NULL OR key > ?5) AND (?6 IS NULL OR key < ?6) AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?3) \
     ORDER BY key LIMIT +?7";
 
+/// A portion of what a person keeps, in all apps, behind an app and key.
+pub const EXPORT: &str = "SELECT app, key, seq, client_ts, size, blob, chunks, key_id, body, content_type, created_at, updated_at, \
+    expires_at, deleted_at FROM storage_entries WHERE uid = ?1 AND (app, key) > (?2, ?3) AND deleted_at IS NULL \
+    AND (expires_at IS NULL OR expires_at > ?4) ORDER BY app, key LIMIT 50";
+
 /// Usage now: the totals, less what has expired and was not swept yet.
 pub const USAGE: &str = "SELECT u.total_bytes - COALESCE(SUM(e.size), 0) AS bytes, u.total_keys - COUNT(e.key) AS keys \
     FROM storage_usage u LEFT JOIN storage_entries e INDEXED BY storage_entries_expiring \
@@ -260,4 +265,11 @@ pub struct SequenceRow {
     /// Up to here tombstones are gone.
     #[serde(default)]
     pub purged_seq: i64,
+}
+
+/// The app of a row.
+#[derive(Debug, Deserialize)]
+pub struct Place {
+    /// Its id.
+    pub app: String,
 }

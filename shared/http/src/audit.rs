@@ -49,6 +49,10 @@ pub fn statement_where(platform: &impl Platform, sql: &'static str, entry: Entry
     statement
 }
 
+/// What somebody did, by their internal id, behind `?2`: for their own eyes. Without the request's id, which is ours.
+pub const OF: &str = "SELECT id, at, action, outcome, target, address, detail FROM audit WHERE actor = ?1 AND id > ?2 \
+    AND (?3 IS NULL OR action LIKE ?3 || '%') ORDER BY id LIMIT 500";
+
 /// The statement that writes an entry, for the batch of the change.
 pub fn statement(platform: &impl Platform, entry: Entry<'_>) -> Statement {
     let now = platform.clock().now();

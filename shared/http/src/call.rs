@@ -17,7 +17,7 @@ use http::HeaderMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, PoisonError};
-use tmcp_ports::{Clock, OutboundRequest, Platform, Random, Statement};
+use tmcp_ports::{Clock, Log, OutboundRequest, Platform, Random, Statement};
 use tmcp_protocol::Millis;
 use tmcp_protocol::bucket::Admission;
 use tmcp_protocol::limits::LimitClass;
@@ -142,6 +142,13 @@ impl<P: Platform> Call<P> {
     /// Tells the log something; never a secret.
     pub fn note(&self, cause: impl Into<String>) {
         self.notes.write(|notes| notes.cause = Some(cause.into()));
+    }
+
+    /// Writes a line of its own, once the request's has left; never with a secret in it.
+    pub fn log(&self, what: &str) {
+        let at = self.now().rfc3339();
+        let line = serde_json::json!({"at": at, "level": "error", "request_id": self.request_id, "cause": what});
+        self.platform.log().line(&line.to_string());
     }
 
     /// Draws one request from a bucket that the route table cannot know, and shows its figures in the response's headers.

@@ -6,6 +6,7 @@ use crate::json_text;
 use crate::page;
 use crate::settings::InvalidSetting;
 use axum::body::Body;
+use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
@@ -23,13 +24,14 @@ pub struct Reply {
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
+    stream: Option<Body>,
 }
 
 impl Reply {
     /// 200 with a JSON body.
     pub fn json(body: &impl Serialize) -> Result<Self, Failure> {
         let body = serde_json::to_vec(body).map_err(|error| Failure::internal(format!("serialising the answer: {error}")))?;
-        let reply = Self { status: StatusCode::OK, headers: HeaderMap::new(), body };
+        let reply = Self { status: StatusCode::OK, headers: HeaderMap::new(), body, stream: None };
         Ok(reply.header(header::CONTENT_TYPE, "application/json"))
     }
 
@@ -49,7 +51,7 @@ impl Reply {
 
     /// 200 with another body.
     pub fn text(content_type: &str, body: String) -> Self {
-        let reply = Self { status: StatusCode::OK, headers: HeaderMap::new(), body: body.into_bytes() };
+        let reply = Self { status: StatusCode::OK, headers: HeaderMap::new(), body: body.into_bytes(), stream: None };
         reply.header(header::CONTENT_TYPE, content_type)
     }
 
@@ -62,19 +64,30 @@ impl Reply {
 
     /// 200 with a page.
     pub fn page(html: String) -> Self {
-        let reply = Self { status: StatusCode::OK, headers: HeaderMap::new(), body: html.into_bytes() };
+        let reply = Self { status: StatusCode::OK, headers: HeaderMap::new(), body: html.into_bytes(), stream: None };
         page::HEADERS.iter().fold(reply, |reply, (name, value)| reply.header(name.clone(), value))
     }
 
     /// 303: the browser goes on to `location` with a GET.
     pub fn see_other(location: &str) -> Self {
-        let reply = Self { status: StatusCode::SEE_OTHER, headers: HeaderMap::new(), body: Vec::new() };
+        let reply = Self { status: StatusCode::SEE_OTHER, headers: HeaderMap::new(), body: Vec::new(), stream: None };
         reply.header(header::LOCATION, location)
+    }
+
+    /// 200 with a body that comes piece by piece. Where it breaks off, the reader has half of it: nothing can be said any more.
+    pub fn stream<S>(content_type: &str, pieces: S) -> Self
+    where
+        S: futures_util::Stream<Item = Result<Vec<u8>, Failure>> + Send + 'static,
+    {
+        let pieces = pieces.map_err(|failure| failure.cause().unwrap_or_default().to_owned());
+        let stream = Some(Body::from_stream(pieces));
+        let reply = Self { status: StatusCode::OK, headers: HeaderMap::new(), body: Vec::new(), stream };
+        reply.header(header::CONTENT_TYPE, content_type)
     }
 
     /// 204.
     pub fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Vec::new() }
+        Self { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Vec::new(), stream: None }
     }
 
     /// The same with one more header.
@@ -87,7 +100,7 @@ impl Reply {
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.body));
+        let mut response = Response::new(self.stream.unwrap_or_else(|| Body::from(self.body)));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response
@@ -163,6 +176,15 @@ impl Failure {
         }
         let mut failure = Self::new(ErrorCode::AccountSuspended, message).details(told.clone()).extra(told);
         failure.0.oauth = Some(("account_suspended", 403));
+        failure
+    }
+
+    /// 403 for a person who asked to be erased. `told` is a JSON object: `erased_at`, RFC 3339.
+    pub fn leaving(told: Value) -> Self {
+        let at = told.get("erased_at").and_then(Value::as_str).unwrap_or("once its time is over");
+        let message = format!("this account is going to be erased ({at}): sign in with `cancel_deletion` to keep it");
+        let mut failure = Self::new(ErrorCode::AccountDeletionPending, message).details(told.clone()).extra(told);
+        failure.0.oauth = Some(("account_deletion_pending", 403));
         failure
     }
 

@@ -98,6 +98,9 @@ impl From<Refused> for Failure {
         if refused.code == ErrorCode::AccountSuspended.as_str() {
             return Failure::suspended_as(refused.details);
         }
+        if refused.code == ErrorCode::AccountDeletionPending.as_str() {
+            return Failure::leaving(refused.details);
+        }
         Failure::unavailable(format!("another function answered {} {}", refused.status, refused.code))
     }
 }

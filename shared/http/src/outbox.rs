@@ -8,6 +8,9 @@ use tmcp_protocol::ids::ulid;
 const PUT: &str = "INSERT INTO outbox (id, channel, kind, uid, app_id, content, created_at, due_at, attempts) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, 0)";
 
+/// Forgets what was still to be told of a person who is erased.
+pub const FORGET: &str = "DELETE FROM outbox WHERE uid = ?1";
+
 /// How a message goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channel {

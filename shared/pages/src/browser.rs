@@ -52,6 +52,8 @@ pub enum Form {
     GoOn,
     /// Linking an identity, taking one away, and saying which one apps know.
     Link,
+    /// Taking their data along, and leaving.
+    Leave,
 }
 
 impl Form {
@@ -63,6 +65,7 @@ impl Form {
             Form::Device => "device",
             Form::GoOn => "go_on",
             Form::Link => "link",
+            Form::Leave => "leave",
         }
     }
 }

@@ -12,6 +12,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0008_linking", include_str!("../../../migrations/0008_linking.sql")),
     ("0009_primary", include_str!("../../../migrations/0009_primary.sql")),
     ("0010_profiles", include_str!("../../../migrations/0010_profiles.sql")),
+    ("0011_leaving", include_str!("../../../migrations/0011_leaving.sql")),
 ];
 
 /// The statements of a file: comments go, a semicolon at the end of a line ends one.

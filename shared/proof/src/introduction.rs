@@ -48,6 +48,20 @@ pub struct Introduction {
     pub address: String,
     /// Whom it is for; whoever comes, where it is none.
     pub whose: Option<Whose>,
+    /// What becomes of somebody who asked to be erased.
+    pub leaving: Leaving,
+}
+
+/// What becomes of somebody who asked to be erased, and signs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leaving {
+    /// They are asked whether they stay, on a page.
+    Ask,
+    /// They are refused.
+    Refuse,
+    /// They said that they stay.
+    Keep,
 }
 
 /// What identity says.
@@ -58,6 +72,8 @@ pub enum Known {
     Person(Box<Verified>),
     /// The handle of a question: whether this is theirs.
     Question(String),
+    /// The handle of another: whether they stay.
+    Leaving(String),
 }
 
 /// Asks identity who this is. A person who is suspended, or another one than it was for, is refused by it.

@@ -11,7 +11,7 @@ pub mod matrix;
 mod refusal;
 
 pub use homeserver::{Homeserver, Homeservers, find};
-pub use introduction::{Introduction, Known, Proven, Whose, introduce};
+pub use introduction::{Introduction, Known, Leaving, Proven, Whose, introduce};
 pub use refusal::{Refusal, audit};
 
 /// Visible ASCII, as RFC 6750 section 2.1 has it: anything else is no token, and could not be sent in a header.

@@ -32,6 +32,9 @@ pub enum Refusal {
     /// The account is suspended.
     #[error("suspended")]
     Suspended,
+    /// The person asked to be erased.
+    #[error("going to be erased")]
+    Leaving,
 }
 
 /// One audit row about a sign-in by a kind of identity. `target` is whom it claimed to be, or where it came from.

@@ -43,6 +43,8 @@ codes! {
     InvalidCredentials = "INVALID_CREDENTIALS", 401;
     /// The account is suspended.
     AccountSuspended = "ACCOUNT_SUSPENDED", 403;
+    /// The account is going to be erased; whoever signs in can only say that it stays.
+    AccountDeletionPending = "ACCOUNT_DELETION_PENDING", 403;
     /// The person has no Matrix identity, and what was asked for is for those who have one.
     MatrixIdentityRequired = "matrix_identity_required", 403;
     /// A part that we depend on does not answer.

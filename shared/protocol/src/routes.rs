@@ -187,7 +187,8 @@ macro_rules! routes {
                 limit: limit!($limit),
                 body: $body,
                 errors: ErrorForm::$errors,
-                summary: $summary,
+                // Read by xtask alone: two kilobytes of every module otherwise.
+                summary: if cfg!(target_family = "wasm") { "" } else { $summary },
             };
         )*
 
@@ -228,6 +229,7 @@ routes! {
     AUTHORIZE: Get "/oauth2/authorize", Consent, Access::Public, [], Address, Body::None, Page, "Ask a person to let an app in (authorization code with PKCE)";
     CONSENT_SHOW: Get "/oauth2/consent", Consent, Access::Public, [], Consent, Body::None, Tmcp, "What an app asks for, for the person who is asked";
     CONSENT: Post "/oauth2/consent", Consent, Access::Public, [], Consent, Body::JsonOrForm(SMALL), Tmcp, "Agree to what an app asks for, or refuse it";
+    CONSENT_HISTORY: Get "/api/v1/privacy/consents", Consent, PLATFORM, [], Account, Body::None, Tmcp, "What the person agreed to, and what they decided before";
     HAND_OVER: Post "/api/v1/auth/browser", Account, PLATFORM, [], Account, Body::Json(SMALL), Tmcp, "An address that signs the same person in to a browser";
     TAKE_BACK: Post "/api/v1/auth/revoke", Consent, PERSON, [], Account, Body::Json(SMALL), Tmcp, "Take back what an app may do";
     DEVICE_PAGE: Get "/oauth2/device", Consent, Access::Public, [], DeviceGuess, Body::None, Page, "Where a person enters a device's code";
@@ -242,6 +244,13 @@ routes! {
     LINK_CONFIRM: Post "/account/link/confirm", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Link it";
     UNLINK: Post "/account/unlink", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Take an identity off the account";
     CHOOSE: Post "/account/choose", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Make another Matrix id the one that apps know the person by";
+    EXPORT: Get "/api/v1/privacy/export", Account, PLATFORM, [], Export, Body::None, Tmcp, "Everything that is held about the person, as one JSON document";
+    LEAVE: Delete "/api/v1/privacy/account", Account, PLATFORM, [], Account, Body::None, Tmcp, "Erase the account, once a time to think it over has passed";
+    ACCOUNT_EXPORT: Post "/account/export", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "The same document, from the page";
+    LEAVE_SHOW: Get "/account/leave", Account, Access::Public, [], Address, Body::None, Page, "Ask whether the account is to be erased";
+    ACCOUNT_LEAVE: Post "/account/leave", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Erase it";
+    STAY_SHOW: Get "/account/stay", Account, Access::Public, [], Address, Body::None, Page, "Ask somebody who is leaving whether they stay";
+    STAY: Post "/account/stay", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Stay";
     STYLE: Get "/account/style.css", Account, Access::Public, [], Address, Body::None, Page, "The pages' stylesheet";
 
     STORAGE_LIST: Get "/api/v1/storage", Storage, TEP, [StorageRead], Storage, Body::None, Tmcp, "List keys";
@@ -271,6 +280,15 @@ routes! {
     INTERNAL_LINK_CONFIRM: Post "/internal/link/confirm", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Link an identity";
     INTERNAL_IDENTITIES: Post "/internal/identities", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "The identities of a person";
     INTERNAL_UNLINK: Post "/internal/identities/unlink", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Take an identity off a person";
+    INTERNAL_LEAVE: Post "/internal/leave", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Note that a person leaves";
+    INTERNAL_STAY_SHOW: Post "/internal/stay/show", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Who asked to be erased, by the handle of a question";
+    INTERNAL_STAY: Post "/internal/stay", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "They stay";
+    INTERNAL_EXPORT_IDENTITY: Post "/internal/export/identity", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "What identity holds about a person";
+    INTERNAL_EXPORT_CONSENT: Post "/internal/export/consent", Consent, Access::Service, [], None, Body::Json(SMALL), Tmcp, "What consent holds about a person";
+    INTERNAL_EXPORT_STORAGE: Post "/internal/export/storage", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "What storage holds about a person";
+    INTERNAL_ERASE_ACCOUNT: Post "/internal/erase/account", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Erase what account holds about a person";
+    INTERNAL_ERASE_BROKER: Post "/internal/erase/broker", Broker, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Erase what broker holds about a person";
+    INTERNAL_ERASE_CONSENT: Post "/internal/erase/consent", Consent, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Erase what consent holds about a person";
     INTERNAL_CHOOSE: Post "/internal/identities/choose", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Make another Matrix id the one that apps know a person by";
     INTERNAL_PROVIDERS: Post "/internal/providers", Broker, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whom people can sign in with";
     INTERNAL_BROWSER: Post "/internal/browser", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Who sits at a browser, or the page by which they sign in";
@@ -283,7 +301,7 @@ routes! {
     INTERNAL_DEVICE: Post "/internal/device", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "What a device asks for under a user code";
     INTERNAL_DEVICE_DECIDE: Post "/internal/device/decide", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Decide on a device";
     INTERNAL_APPS: Post "/internal/apps", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "The apps that hold sessions of a person";
-    INTERNAL_END_APP: Post "/internal/end-app", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "End every session of a person in an app";
+    INTERNAL_END_APP: Post "/internal/end-app", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "End every session of a person in an app; without one, forget the person";
     INTERNAL_CONSENTS: Post "/internal/consents", Consent, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Which scopes a person has agreed to, and a question about the rest";
     INTERNAL_END_BROWSERS: Post "/internal/end-browsers", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "End the browser sessions that came from a platform session";
     INTERNAL_STATUS_ACCOUNT: Post "/internal/status/account", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what account depends on answers";

@@ -49,7 +49,6 @@ fn incoming(request: IncomingRequest) -> Result<(http::Request<Body>, Address), 
 
 async fn send(response: http::Response<Body>, out: ResponseOutparam) {
     let (parts, body) = response.into_parts();
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let headers: Vec<(String, Vec<u8>)> =
         parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
     let answer = OutgoingResponse::new(Fields::from_list(&headers).unwrap_or_else(|_| Fields::new()));
@@ -57,8 +56,19 @@ async fn send(response: http::Response<Body>, out: ResponseOutparam) {
     let mut sink = std::pin::pin!(answer.take_body());
     out.set(answer);
     // A client that has gone away is no error of ours.
-    if !body.is_empty() {
-        let _ = sink.send(body.to_vec()).await;
+    let mut body = body;
+    while let Some(frame) = body.frame().await {
+        match frame.map(|frame| frame.into_data()) {
+            Ok(Ok(data)) if data.is_empty() => {}
+            Ok(Ok(data)) => {
+                if sink.send(data.to_vec()).await.is_err() {
+                    return;
+                }
+            }
+            Ok(Err(_)) => {}
+            // Left open, so that nobody takes half of it for the whole.
+            Err(_) => return,
+        }
     }
     let _ = sink.close().await;
 }

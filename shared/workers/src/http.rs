@@ -2,7 +2,7 @@
 
 use crate::WorkersPlatform;
 use crate::config::EnvConfig;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
@@ -27,12 +27,44 @@ pub async fn serve(
     env: &Env,
     context: Context,
 ) -> worker::Result<web_sys::Response> {
+    to_web(answer(service, request, env, context).await?).await
+}
+
+/// The same, for functions that send bodies piece by piece: one whose length nobody knows leaves as a stream.
+pub async fn serve_stream(
+    service: Service<WorkersPlatform>,
+    request: web_sys::Request,
+    env: &Env,
+    context: Context,
+) -> worker::Result<web_sys::Response> {
+    let response = answer(service, request, env, context).await?;
+    if response.body().size_hint().exact().is_some() {
+        return to_web(response).await;
+    }
+    let (parts, body) = response.into_parts();
+    let pieces = body.into_data_stream().map(|piece| match piece {
+        Ok(piece) => Ok(piece.to_vec()),
+        Err(error) => Err(worker::Error::RustError(error.to_string())),
+    });
+    let headers = Headers::new();
+    for (name, value) in &parts.headers {
+        headers.append(name.as_str(), value.to_str().unwrap_or_default())?;
+    }
+    let response = worker::Response::from_stream(pieces)?.with_status(parts.status.as_u16()).with_headers(headers);
+    Ok(response.into())
+}
+
+async fn answer(
+    service: Service<WorkersPlatform>,
+    request: web_sys::Request,
+    env: &Env,
+    context: Context,
+) -> worker::Result<http::Response<Body>> {
     let request = from_web(request)?;
     let address = request.headers().get("cf-connecting-ip").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let address = Address::parse(address);
     let platform = WorkersPlatform::of_event(env, context);
-    let response = tmcp_http::serve(&service, platform, request, address).await;
-    to_web(response).await
+    Ok(tmcp_http::serve(&service, platform, request, address).await)
 }
 
 /// A request of the platform, with its headers brought over as one text. A body that announced its length comes as a whole when it is

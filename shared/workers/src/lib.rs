@@ -20,7 +20,7 @@ mod sql;
 mod tasks;
 
 pub use entity::{EntityHost, WorkersEntities};
-pub use http::serve;
+pub use http::{serve, serve_stream};
 
 use std::sync::Arc;
 use tmcp_ports::Platform;

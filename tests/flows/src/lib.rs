@@ -4,6 +4,7 @@
 
 mod apps;
 mod linking;
+mod privacy;
 mod profiles;
 mod providers;
 mod suspension;

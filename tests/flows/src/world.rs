@@ -26,6 +26,7 @@ pub struct World {
     pub account: Client,
     pub consent: Client,
     pub auth: Client,
+    pub storage: Client,
 }
 
 /// What a browser has of a sign-in that is under way.
@@ -91,6 +92,7 @@ impl World {
             account: Client::new(tmcp_account::routes(), &platform),
             consent: Client::new(tmcp_consent::routes(), &platform),
             auth: Client::new(tmcp_auth::routes(), &platform),
+            storage: Client::new(tmcp_storage::routes(), &platform),
             platform,
         };
         world.broker.connect(Function::Broker);
@@ -98,10 +100,11 @@ impl World {
         world.account.connect(Function::Account);
         world.consent.connect(Function::Consent);
         world.auth.connect(Function::Auth);
+        world.storage.connect(Function::Storage);
         world
             .auth
             .register(json!({"client_id": "ma_a", "app_id": "ma_a", "name": "A", "kind": "public",
-            "scopes": ["storage:read"], "redirect_uris": ["https://app.example/back"]}))
+            "scopes": ["storage:read", "storage:write", "user:read"], "redirect_uris": ["https://app.example/back"]}))
             .await;
         world
     }

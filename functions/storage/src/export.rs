@@ -1,0 +1,47 @@
+//! POST /internal/export/storage: what a person keeps here, value for value, in portions; by app and key.
+
+use crate::namespace::Namespace;
+use crate::read::{self, Budget};
+use crate::sql::{self, Entry, Place};
+use serde::Deserialize;
+use serde_json::json;
+use tmcp_http::{Call, Failure, Reply};
+use tmcp_ports::{Platform, Row, Sql, stmt};
+use tmcp_protocol::{AppId, Uid};
+
+#[derive(Deserialize)]
+struct Portion {
+    uid: Uid,
+    /// The last one of the portion before: `[app, key]`.
+    after: Option<(String, String)>,
+}
+
+/// The handler.
+pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let Portion { uid, after } = call.message()?;
+    let (app, key) = after.unwrap_or_default();
+    let found = call.platform.sql().query(stmt!(sql::EXPORT, uid.as_str(), app, key, call.now())).await?;
+    let mut budget = Budget::new();
+    let (mut rows, mut next) = (Vec::new(), None);
+    for row in found {
+        let Place { app } = Row(row.0.clone()).decode()?;
+        let entry: Entry = row.decode()?;
+        if !budget.takes(&entry) {
+            break;
+        }
+        next = Some((app.clone(), entry.key.clone()));
+        let namespace = Namespace {
+            uid: uid.clone(),
+            app: AppId::parse(app.as_str()).map_err(|error| Failure::internal(error.to_string()))?,
+        };
+        // One that went meanwhile is not there any more.
+        for (entry, value) in read::values(&call.platform, &namespace, vec![entry]).await? {
+            rows.push(json!({
+                "miniapp_id": app, "key": entry.key, "value": value, "created_at": entry.created_at.rfc3339(),
+                "updated_at": entry.updated_at.rfc3339(), "expires_at": entry.expires_at.map(tmcp_protocol::Millis::rfc3339),
+                "content_type": entry.content_type,
+            }));
+        }
+    }
+    Reply::json(&json!({"rows": rows, "next": next}))
+}
