@@ -62,7 +62,7 @@ pub const SETTINGS: &[Setting] = &[
     secret("OPERATOR_TOKEN", &["ops"], Form::Text),
     plain("METRICS_SAMPLE", ALL, Form::Optional),
     plain("LOG", ALL, Form::Optional),
-    plain("DELETION_GRACE_DAYS", &["identity"], Form::Optional),
+    plain("DELETION_GRACE_SECONDS", &["identity"], Form::Optional),
     plain("ACCESS_TOKEN_SECONDS", &["auth"], Form::Optional),
     plain("INLINE_BYTES", &["storage"], Form::Optional),
     plain("QUOTA_BYTES", &["storage"], Form::Optional),

@@ -25,19 +25,21 @@ use tmcp_protocol::{ErrorCode, Millis, Uid};
 
 /// A question is open so long.
 const OPEN_MS: i64 = 10 * 60 * 1000;
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-/// Days to think it over.
-const GRACE_DAYS: i64 = 14;
+/// Two weeks to think it over.
+const GRACE_S: i64 = 14 * 24 * 60 * 60;
+/// Nobody waits for longer than ninety days.
+const MAX_GRACE_S: i64 = 90 * 24 * 60 * 60;
 
 /// Whom the others erase first. Consent and account before auth: what they hold leads to sessions.
 const OTHERS: [&Route; 5] =
     [&INTERNAL_ERASE_CONSENT, &INTERNAL_ERASE_ACCOUNT, &INTERNAL_ERASE_BROKER, &INTERNAL_ERASE, &INTERNAL_END_APP];
 
 fn grace_ms(platform: &impl Platform) -> Result<i64, InvalidSetting> {
-    let name = "DELETION_GRACE_DAYS";
-    let Some(value) = platform.config().get(name) else { return Ok(GRACE_DAYS * DAY_MS) };
-    let days = value.expose().parse::<i64>().ok().filter(|days| (0..=90).contains(days));
-    days.map(|days| days * DAY_MS).ok_or(InvalidSetting { name, problem: "must be a whole number from 0 to 90".to_owned() })
+    let name = "DELETION_GRACE_SECONDS";
+    let Some(value) = platform.config().get(name) else { return Ok(GRACE_S * 1000) };
+    let seconds = value.expose().parse::<i64>().ok().filter(|seconds| (0..=MAX_GRACE_S).contains(seconds));
+    let problem = format!("must be a whole number from 0 to {MAX_GRACE_S}");
+    seconds.map(|seconds| seconds * 1000).ok_or(InvalidSetting { name, problem })
 }
 
 #[derive(Deserialize)]

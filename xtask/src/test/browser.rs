@@ -31,6 +31,8 @@ impl Suite<'_> {
             args.provider = second_provider(port);
             args.homeserver = more_homeservers(second, odd);
             args.set.push(r#"FEDERATION_DENY=["denied.example"]"#.to_owned());
+            // Long enough to change one's mind, short enough to wait for.
+            args.set.push("DELETION_GRACE_SECONDS=20".to_owned());
         })?;
         let mut command = Command::new(Npm::new(self.paths).node());
         command.current_dir(&folder).args(["--test", "--test-reporter=tap", "--test-concurrency=1", "--test-timeout=120000"]);
