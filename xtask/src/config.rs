@@ -60,6 +60,9 @@ pub const SETTINGS: &[Setting] = &[
     secret("PROVIDERS", &["broker"], Form::Optional),
     secret("STORAGE_KEYS", &["storage"], Form::Object),
     secret("OPERATOR_TOKEN", &["ops"], Form::Text),
+    secret("AUDIT_KEY", &["ops"], Form::Text),
+    plain("AUDIT_DAYS", &["ops"], Form::Optional),
+    secret("ALERT_WEBHOOK", &["ops"], Form::Optional),
     plain("METRICS_SAMPLE", ALL, Form::Optional),
     plain("LOG", ALL, Form::Optional),
     plain("DELETION_GRACE_SECONDS", &["identity"], Form::Optional),
@@ -110,6 +113,7 @@ impl Config {
             ("STORAGE_KEYS", keys.storage_keys.to_string()),
             ("OPERATOR_TOKEN", keys.operator_token.clone()),
             ("ADMIN_TOKEN", keys.admin_token.clone()),
+            ("AUDIT_KEY", keys.audit_key.clone()),
         ];
         let mut values: BTreeMap<_, _> = pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         for pair in set {
@@ -189,6 +193,7 @@ mod tests {
             jwks: json!({"keys": []}),
             storage_keys: json!({"current": "k1", "keys": {"k1": "a"}}),
             admin_token: "adm".into(),
+            audit_key: "YXVk".into(),
             operator_token: "ops".into(),
             demo_client_secret: String::new(),
             matrix_registration_secret: String::new(),

@@ -29,6 +29,11 @@ pub fn get(url: &str) -> Result<Answer> {
     answer(agent().get(url).call(), url)
 }
 
+/// GET with a token.
+pub fn get_as(url: &str, token: &str) -> Result<Answer> {
+    answer(agent().get(url).header("authorization", format!("Bearer {token}")).call(), url)
+}
+
 /// POST of a JSON body.
 pub fn post(url: &str, token: Option<&str>, body: &Value) -> Result<Answer> {
     let request = authorized(agent().post(url), token).header("content-type", "application/json");

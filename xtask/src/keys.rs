@@ -27,6 +27,9 @@ pub struct Keys {
     pub storage_keys: Value,
     /// Administrator's secret.
     pub admin_token: String,
+    /// Key of the audit log's seals: base64 of 32 bytes.
+    #[serde(default)]
+    pub audit_key: String,
     /// Operator's secret: migrations, maintenance, seeding.
     pub operator_token: String,
     /// Secret of the demo mini-app's confidential client.
@@ -45,7 +48,12 @@ impl Keys {
     /// The keys of a data folder; made if there are none yet.
     pub fn of(data: &Path) -> Result<Self> {
         let path = data.join("keys.json");
-        if let Some(keys) = files::read_json(&path)? {
+        if let Some(mut keys) = files::read_json::<Self>(&path)? {
+            // A folder of before there were seals.
+            if keys.audit_key.is_empty() {
+                keys.audit_key = STANDARD.encode(random::<32>());
+                files::write_json(&path, &keys)?;
+            }
             return Ok(keys);
         }
         let keys = Self::make()?;
@@ -63,6 +71,7 @@ impl Keys {
             jwks: public,
             storage_keys: json!({"current": "k1", "keys": {"k1": STANDARD.encode(random::<32>())}}),
             admin_token: token("adm"),
+            audit_key: STANDARD.encode(random::<32>()),
             operator_token: token("ops"),
             demo_client_secret: token("demo"),
             matrix_registration_secret: token("reg"),

@@ -1,5 +1,6 @@
 //! `cargo xtask`: every task of the project. `.ci/run` and the README name its commands.
 
+mod audit;
 mod bench;
 mod build;
 mod config;
@@ -94,6 +95,8 @@ enum Command {
     Fuzz(fuzz::FuzzArgs),
     /// Deploy an environment to Cloudflare Workers, or make it ready for Spin.
     Deploy(deploy::DeployArgs),
+    /// Look after the audit log of a server.
+    Audit(audit::AuditArgs),
     /// Measure what requests cost, beside controls and peers, and write bench/report.md.
     Bench(bench::BenchArgs),
     /// The supervisor in the background.
@@ -143,6 +146,7 @@ fn run(command: Command) -> Result<()> {
         Command::Deploy(args) => deploy::run(&paths, &args),
         Command::Soak(args) => soak::run(&paths, &args),
         Command::Fuzz(args) => fuzz::run(&paths, &args),
+        Command::Audit(args) => audit::run(&paths, args),
         Command::Bench(args) => bench::run(&paths, &args),
         Command::Supervise { plan } => up::supervisor::run_detached(&paths, &plan),
     }

@@ -10,7 +10,6 @@ use serde::Deserialize;
 use serde_json::json;
 use tmcp_http::audit::Entry;
 use tmcp_http::people::Names;
-use tmcp_http::subject::{self, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{Platform, Random, Sql, stmt};
 use tmcp_protocol::ids::ulid;
@@ -20,6 +19,8 @@ use tmcp_protocol::{Millis, Uid};
 struct BeginBrowser {
     uid: Uid,
     names: Names,
+    /// From before identity was certain that they may come in.
+    generation: i64,
     agent: String,
     address: String,
     /// When they proved at a provider who they are.
@@ -30,10 +31,8 @@ struct BeginBrowser {
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let BeginBrowser { uid, names, agent, address, proven_at, replaces } = call.message()?;
+    let BeginBrowser { uid, names, generation, agent, address, proven_at, replaces } = call.message()?;
     call.is_about(Some(uid.as_str()), None);
-    let generation = subject::issue(&call.platform, &SubjectId::user(&uid, PLATFORM), None).await?;
-    let generation = generation.ok_or_else(|| Failure::internal("a new session was ended"))?;
     let (now, secret, id) = (call.now(), call.secret(), browser::new_id(&call));
     let session = format!("session_{}", ulid(now, call.platform.random().bytes()));
     let begin = stmt!(

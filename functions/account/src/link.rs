@@ -23,12 +23,13 @@ use tmcp_http::people::Names;
 use tmcp_http::subject::{self, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_pages::{Browser, Form};
-use tmcp_ports::{Platform, Sql, stmt};
-use tmcp_protocol::ErrorCode;
+use tmcp_ports::{Platform, Random, Sql, stmt};
+use tmcp_protocol::ids::ulid;
 use tmcp_protocol::routes::{
     ACCOUNT, INTERNAL_APPS, INTERNAL_CHOOSE, INTERNAL_END_APP, INTERNAL_LINK_CONFIRM, INTERNAL_LINK_SHOW, INTERNAL_SIGN_IN_ANEW,
     INTERNAL_UNLINK, Route,
 };
+use tmcp_protocol::{ErrorCode, Uid};
 
 /// A refusal that the person is told.
 pub fn told(refused: Refused) -> Failure {
@@ -116,13 +117,11 @@ async fn change<P: Platform>(call: &Call<P>, what: &Route) -> Result<Reply, Fail
     let browser = browser::sender(call, Form::Link, &form).await?;
     is_fresh(call, &browser)?;
     let stays = if *what == INTERNAL_UNLINK { browser.id.clone() } else { String::new() };
-    let row = CutOffRow { uid: browser.uid.clone(), browser: stays };
-    // Noted before: who dies after the change cannot ask again, and to be signed out for nothing does no harm.
-    call.platform.sql().query(stmt!(sql::BEGIN_CUT_OFF, row.uid.as_str(), row.browser.as_str(), call.now())).await?;
+    let row = begin_cut_off(call, &browser.uid, stays).await?;
     match call.ask::<Value>(what, &json!({"uid": browser.uid, "id": id})).await? {
         Ok(_) => cut_off(call, &row).await?,
         Err(refused) => {
-            call.platform.sql().query(stmt!(sql::FINISH_CUT_OFF, row.uid.as_str(), row.browser.as_str())).await?;
+            call.platform.sql().query(stmt!(sql::FINISH_CUT_OFF, row.note)).await?;
             return Err(told(refused));
         }
     }
@@ -134,14 +133,27 @@ struct App {
     app_id: String,
 }
 
+/// Notes that a person is to be signed out, before the change that it is for: who dies after that cannot ask again, and to be signed out
+/// for nothing does no harm.
+pub async fn begin_cut_off<P: Platform>(call: &Call<P>, uid: &Uid, browser: String) -> Result<CutOffRow, Failure> {
+    let row = CutOffRow { note: ulid(call.now(), call.platform.random().bytes()), uid: uid.clone(), browser };
+    let begin = stmt!(sql::BEGIN_CUT_OFF, row.note.as_str(), uid.as_str(), row.browser.as_str(), call.now());
+    call.platform.sql().query(begin).await?;
+    Ok(row)
+}
+
 /// Signs a person out of everything but one browser, if one stays; can be repeated.
 pub async fn cut_off<P: Platform>(call: &Call<P>, row: &CutOffRow) -> Result<(), Failure> {
     let (uid, browser, platform) = (row.uid.as_str(), row.browser.as_str(), SubjectId::user(&row.uid, PLATFORM));
     subject::revoke_all(&call.platform, &platform).await?;
-    let generation = subject::issue(&call.platform, &platform, None).await?;
+    // The browser that stays is of the generation that begins. Somebody who is suspended has none: theirs goes with the others.
+    let generation = match browser {
+        "" => None,
+        _ => subject::issue(&call.platform, &platform, None).await.ok().flatten(),
+    };
     let batch = vec![
         stmt!(sql::END_OTHER_BROWSERS, uid, browser),
-        stmt!(sql::KEEP_BROWSER, uid, browser, generation),
+        stmt!(sql::KEEP_BROWSER, uid, browser, generation.unwrap_or_default()),
         stmt!(sql::END_HAND_OVERS, uid),
     ];
     call.platform.sql().batch(batch).await?;
@@ -150,6 +162,6 @@ pub async fn cut_off<P: Platform>(call: &Call<P>, row: &CutOffRow) -> Result<(),
     for app in apps {
         let _: Value = call.ask(&INTERNAL_END_APP, &json!({"uid": uid, "app_id": app.app_id})).await??;
     }
-    call.platform.sql().query(stmt!(sql::FINISH_CUT_OFF, uid, browser)).await?;
+    call.platform.sql().query(stmt!(sql::FINISH_CUT_OFF, row.note.as_str())).await?;
     Ok(())
 }

@@ -16,7 +16,11 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let now = call.now();
     let open: Vec<CutOffRow> = call.platform.sql().rows(stmt!(sql::OPEN_CUT_OFFS, now.plus(-LATE_MS))).await?;
     for row in &open {
-        link::cut_off(&call, row).await?;
+        // One that fails does not keep the others from it.
+        if let Err(failure) = link::cut_off(&call, row).await {
+            call.note(format!("signing {} out: {}", row.uid.as_str(), failure.cause().unwrap_or_default()));
+            call.platform.sql().query(stmt!(sql::DELAY_CUT_OFF, row.note.as_str(), now)).await?;
+        }
     }
     let before = now.plus(-REMEMBER_MS);
     let forget = vec![stmt!(sql::FORGET_HAND_OVERS, before), stmt!(sql::FORGET_BROWSERS, now, browser::idle_since(now))];

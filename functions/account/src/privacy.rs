@@ -19,9 +19,11 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tmcp_http::cors::Reader;
+use tmcp_http::subject::{PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, Reply, people};
 use tmcp_pages::{Form, day};
 use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{
     ACCOUNT, INTERNAL_APPS, INTERNAL_EXPORT_CONSENT, INTERNAL_EXPORT_IDENTITY, INTERNAL_EXPORT_STORAGE, INTERNAL_LEAVE,
     INTERNAL_STAY, INTERNAL_STAY_SHOW, Route,
@@ -69,8 +71,8 @@ impl<P: Platform> Export<P> {
     /// What account and auth hold, which is short.
     async fn head(&self) -> Result<String, Failure> {
         let (call, uid) = (&self.call, self.uid.as_str());
-        let (now, ever) = (call.now(), Millis(0));
-        let rows: Vec<BrowserRow> = call.platform.sql().rows(stmt!(sql::BROWSERS, uid, ever, ever)).await?;
+        let now = call.now();
+        let rows: Vec<BrowserRow> = call.platform.sql().rows(stmt!(sql::EXPORT, uid)).await?;
         let browser = |row: BrowserRow| {
             json!({"id": row.id, "agent": row.agent, "address": row.address, "begun_at": row.created_at.rfc3339(),
                 "used_at": row.used_at.rfc3339()})
@@ -132,6 +134,7 @@ pub async fn export_from_page<P: Platform>(call: Call<P>) -> Result<Reply, Failu
     let form = call.form()?;
     let browser = browser::sender(&call, Form::Leave, &form).await?;
     link::is_fresh(&call, &browser)?;
+    call.draw(&SubjectId::user(&browser.uid, PLATFORM), LimitClass::Export).await?;
     let reply = Reply::stream("application/json", pieces(call, browser.uid));
     Ok(reply.header(header::CONTENT_DISPOSITION, "attachment; filename=\"tmcp-account.json\""))
 }
@@ -143,15 +146,14 @@ struct Left {
 
 /// Has identity note it, and signs them out everywhere; gives when they are erased.
 async fn go<P: Platform>(call: &Call<P>, uid: &Uid) -> Result<String, Failure> {
-    let row = CutOffRow { uid: uid.clone(), browser: String::new() };
-    call.platform.sql().query(stmt!(sql::BEGIN_CUT_OFF, uid.as_str(), "", call.now())).await?;
+    let row = link::begin_cut_off(call, uid, String::new()).await?;
     match call.ask::<Left>(&INTERNAL_LEAVE, &json!({ "uid": uid })).await? {
         Ok(left) => {
             link::cut_off(call, &row).await?;
             Ok(left.erased_at)
         }
         Err(refused) => {
-            call.platform.sql().query(stmt!(sql::FINISH_CUT_OFF, uid.as_str(), "")).await?;
+            call.platform.sql().query(stmt!(sql::FINISH_CUT_OFF, row.note)).await?;
             Err(told(refused))
         }
     }
@@ -207,6 +209,10 @@ pub async fn erase<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         uid: Uid,
     }
     let Whose { uid } = call.message()?;
+    // They were signed out long ago, unless there was no time to think it over.
+    let row = CutOffRow { note: String::new(), uid, browser: String::new() };
+    link::cut_off(&call, &row).await?;
+    let uid = row.uid;
     call.platform.sql().batch(sql::ERASE.map(|statement| stmt!(statement, uid.as_str())).to_vec()).await?;
     Ok(Reply::no_content())
 }

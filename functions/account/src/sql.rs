@@ -42,15 +42,19 @@ pub const KEEP_BROWSER: &str = "UPDATE browser_sessions SET generation = ?3 WHER
 /// Handles that nobody used yet.
 pub const END_HAND_OVERS: &str = "DELETE FROM hand_overs WHERE uid = ?1 AND browser IS NULL";
 /// Notes that a person is to be signed out elsewhere.
-pub const BEGIN_CUT_OFF: &str = "INSERT INTO cut_offs (uid, browser, created_at) VALUES (?1, ?2, ?3) \
-    ON CONFLICT (uid) DO UPDATE SET browser = excluded.browser, created_at = excluded.created_at";
-/// They are.
-pub const FINISH_CUT_OFF: &str = "DELETE FROM cut_offs WHERE uid = ?1 AND browser = ?2";
+pub const BEGIN_CUT_OFF: &str = "INSERT INTO cut_offs (note, uid, browser, created_at) VALUES (?1, ?2, ?3, ?4)";
+/// They are, or are not to be.
+pub const FINISH_CUT_OFF: &str = "DELETE FROM cut_offs WHERE note = ?1";
 /// Those that nobody finished for a while.
-pub const OPEN_CUT_OFFS: &str = "SELECT uid, browser FROM cut_offs WHERE created_at <= ?1 ORDER BY created_at LIMIT 100";
+pub const OPEN_CUT_OFFS: &str = "SELECT note, uid, browser FROM cut_offs WHERE created_at <= ?1 ORDER BY created_at LIMIT 100";
+/// It could not be finished: behind the others.
+pub const DELAY_CUT_OFF: &str = "UPDATE cut_offs SET created_at = ?2 WHERE note = ?1";
 /// A person's browser sessions.
 pub const BROWSERS: &str = "SELECT id, agent, address, created_at, used_at FROM browser_sessions \
     WHERE uid = ?1 AND ends_at > ?2 AND used_at > ?3 ORDER BY used_at DESC LIMIT 100";
+/// All of them, for their export.
+pub const EXPORT: &str =
+    "SELECT id, agent, address, created_at, used_at FROM browser_sessions WHERE uid = ?1 ORDER BY used_at DESC";
 /// Ends one, of this person.
 pub const END_BROWSER: &str = "DELETE FROM browser_sessions WHERE uid = ?1 AND id = ?2 RETURNING id";
 /// Tells that one is being ended, if there is one.
@@ -70,6 +74,8 @@ pub const FORGET_BROWSERS: &str = "DELETE FROM browser_sessions WHERE hash IN (S
 /// Somebody who is to be signed out elsewhere, as a row.
 #[derive(Debug, Clone, Deserialize)]
 pub struct CutOffRow {
+    /// Its own id.
+    pub note: String,
     /// The person.
     pub uid: Uid,
     /// The browser session that stays; empty where none does.

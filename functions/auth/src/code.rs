@@ -119,7 +119,7 @@ pub async fn redeem<P: Platform>(
         Ok(_) | Err(SqlError::Constraint(_)) => return Err(reused(call, &row).await?),
         Err(error) => return Err(error.into()),
     }
-    let platform = Some(Held { generation: row.generation, session: row.platform_session });
+    let platform = Held { generation: row.generation, session: row.platform_session };
     let consented = consent::is_needed(&row.scope, client).then_some(generation);
     let (uid, app) = (&row.uid, &row.app_id);
     let ground = Ground { action, family: &row.family, uid, app, platform, consented };

@@ -123,7 +123,7 @@ async fn issue<P: Platform>(
     generation: i64,
 ) -> Result<Issued, Failure> {
     let (now, session_id, refresh_token) = (call.now(), mint::session_id(call), family::new_token(call));
-    let platform_session = person.session.as_ref().map(|held| held.session.as_str());
+    let platform_session = Some(person.held.session.as_str()).filter(|session| !session.is_empty());
     let (uid, app, client_id) = (person.uid.as_str(), client.app_id.as_str(), client.client_id.as_str());
     let begin = stmt!(
         sql::BEGIN_FAMILY,
@@ -144,7 +144,7 @@ async fn issue<P: Platform>(
     call.platform.sql().batch(vec![begin, first, call.audit(entry)]).await?;
     let consented = consent::is_needed(&scope, client).then_some(generation);
     let (family, uid, app) = (session_id.as_str(), &person.uid, &client.app_id);
-    let ground = Ground { action: "token.exchange", family, uid, app, platform: person.session, consented };
+    let ground = Ground { action: "token.exchange", family, uid, app, platform: person.held, consented };
     if !session::stands(call, ground).await? {
         return Err(invalid_grant("revoked"));
     }

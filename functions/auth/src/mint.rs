@@ -9,7 +9,7 @@ use tmcp_ports::{Config, Platform, Random, Signer};
 use tmcp_protocol::ids::ulid;
 use tmcp_protocol::jwk::{KeySet, PrivateJwk};
 use tmcp_protocol::token::{ClientClaims, Kind, PlatformClaims, TepClaims, TokenKind, Unsigned};
-use tmcp_protocol::{AppId, ClientId, ScopeSet, Uid};
+use tmcp_protocol::{AppId, ClientId, Millis, ScopeSet, Uid};
 
 /// Seconds that an access token lives, unless configured otherwise; no longer than a day, since subjects forget after 25 hours.
 const LIFETIME_S: i64 = 3600;
@@ -59,6 +59,8 @@ pub struct SignedIn {
     pub session_id: String,
     /// The subject's generation.
     pub generation: i64,
+    /// When they proved who they are; 0 where nobody knows.
+    pub proven_at: Millis,
 }
 
 /// A platform token.
@@ -72,7 +74,7 @@ pub async fn platform_token<P: Platform>(call: &Call<P>, who: SignedIn) -> Resul
         matrix_user_id: who.names.sub,
         name: who.names.name,
         provider: who.provider,
-        auth_time: call.now().seconds(),
+        auth_time: who.proven_at.seconds(),
         session_id: who.session_id,
         level: who.names.level,
         wallet_id: who.names.wallet_id,

@@ -19,8 +19,8 @@ pub struct Ground<'a> {
     pub uid: &'a Uid,
     /// The app.
     pub app: &'a AppId,
-    /// The platform session that it came from, if it came from one.
-    pub platform: Option<Held>,
+    /// The platform session that it came from; without an id where it came from a Matrix token.
+    pub platform: Held,
     /// The app's generation from before the consents were read, if they mattered.
     pub consented: Option<i64>,
 }
@@ -40,12 +40,8 @@ pub async fn stands<P: Platform>(call: &Call<P>, ground: Ground<'_>) -> Result<b
 }
 
 async fn asked<P: Platform>(call: &Call<P>, ground: &Ground<'_>) -> Result<bool, Failure> {
-    if ground.platform.is_none() {
-        // Who came without a platform session may have been suspended since.
-        subject::issue(&call.platform, &SubjectId::user(ground.uid, PLATFORM), None).await?;
-    }
     let own = ground.consented.map(|generation| Held { generation, session: ground.family.to_owned() });
-    for (app, held) in [(PLATFORM, ground.platform.clone()), (ground.app.as_str(), own)] {
+    for (app, held) in [(PLATFORM, Some(ground.platform.clone())), (ground.app.as_str(), own)] {
         let Some(held) = held else { continue };
         if !subject::holds(&call.platform, &SubjectId::user(ground.uid, app), held).await? {
             return Ok(false);

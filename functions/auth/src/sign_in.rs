@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tmcp_http::cors::Reader;
 use tmcp_http::people::{self, Verified};
-use tmcp_http::subject::{self, PLATFORM, SubjectId};
+use tmcp_http::subject::PLATFORM;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::INTERNAL_VERIFY;
@@ -56,12 +56,11 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 
 /// A platform token for who was proven to be there.
 pub async fn issue<P: Platform>(call: &Call<P>, verified: Verified) -> Result<Reply, Failure> {
-    let Verified { uid, names, provider, user } = verified;
+    let Verified { uid, names, provider, user, generation, proven_at } = verified;
     call.is_about(Some(uid.as_str()), Some(PLATFORM));
-    let generation = subject::issue(&call.platform, &SubjectId::user(&uid, PLATFORM), None).await?;
-    let generation = generation.ok_or_else(|| Failure::internal("a new session was ended"))?;
     let token =
-        mint::platform_token(call, SignedIn { uid, names, provider, session_id: mint::session_id(call), generation }).await?;
+        mint::platform_token(call, SignedIn { uid, names, provider, session_id: mint::session_id(call), generation, proven_at })
+            .await?;
     Reply::json(&json!({
         "access_token": token, "token_type": "Bearer", "expires_in": mint::lifetime_s(&call.platform)?, "user": user,
     }))

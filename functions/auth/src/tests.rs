@@ -24,7 +24,7 @@ impl World {
             let full = body["access_token"] == "alice";
             let weak = body["openid_token"]["access_token"] == "open";
             let answer = json!({
-                "uid": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "names": {"sub": "@alice:hs", "wallet_id": "tw_1", "level": if weak { "openid" } else { "full" }}, "provider": "matrix",
+                "uid": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "names": {"sub": "@alice:hs", "wallet_id": "tw_1", "level": if weak { "openid" } else { "full" }}, "provider": "matrix", "generation": 0, "proven_at": 1_795_305_600_000_i64,
                 "user": {"id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "status": "active", "matrix_user_id": "@alice:hs", "matrix_username": "alice", "display_name": "Alice"},
             });
             let status = if full || weak { 200 } else { 401 };

@@ -53,9 +53,8 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
             return Err(Failure::new(ErrorCode::InvalidToken, message).because(refusal.to_string()));
         }
     };
-    let (proven_at, provider_name) = (proven.proven_at, provider.name);
-    let introduction =
-        Introduction { proven, provider: provider.id, provider_name, address: address.clone(), whose, leaving: Leaving::Ask };
+    let provider_name = provider.name;
+    let introduction = Introduction { proven, provider_name, address: address.clone(), whose, leaving: Leaving::Ask };
     let person = match introduce(&call, &introduction).await? {
         // The person is asked whether it is theirs, in the session that it began in.
         Known::Question(handle) => return Ok(Reply::see_other(&format!("{}?handle={handle}", LINK_SHOW.path))),
@@ -67,7 +66,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let agent = call.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let replaces = cookie::sent(&call, Cookie::Session);
     let body = json!({"uid": person.uid, "names": person.names, "agent": agent, "address": address, "replaces": replaces,
-        "proven_at": proven_at});
+        "generation": person.generation,        "proven_at": person.proven_at});
     let Begun { secret, seconds } = call.ask(&INTERNAL_BEGIN_BROWSER, &body).await??;
     let cookie = Cookie::Session.set(&call.settings.issuer, &secret, seconds);
     Ok(Reply::see_other(&go_on).header(header::SET_COOKIE, &cookie))

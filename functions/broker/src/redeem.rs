@@ -48,8 +48,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
             return Err(Failure::new(ErrorCode::InvalidMatrixCredentials, message).because(refusal.to_string()));
         }
     };
-    let introduction =
-        Introduction { proven, provider: provider.id, provider_name: provider.name, address, whose: None, leaving };
+    let introduction = Introduction { proven, provider_name: provider.name, address, whose: None, leaving };
     match introduce(&call, &introduction).await? {
         Known::Person(person) => Reply::json(&person),
         Known::Question(_) | Known::Leaving(_) => Err(Failure::internal("a question to nobody")),

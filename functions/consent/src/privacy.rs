@@ -3,9 +3,9 @@
 use crate::sql;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tmcp_http::audit;
 use tmcp_http::cors::Reader;
 use tmcp_http::{Call, Failure, Reply};
+use tmcp_http::{audit, people};
 use tmcp_ports::{Platform, Row, Sql, stmt};
 use tmcp_protocol::{Millis, Uid};
 
@@ -42,7 +42,9 @@ struct Decided {
 /// GET /api/v1/privacy/consents: what holds now, and what was decided before, 500 at a time behind `after`.
 pub async fn list<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     call.answer_is_for(Reader::Host);
-    let uid = &call.platform_claims()?.sub;
+    let claims = call.platform_claims()?;
+    people::may_decide(claims.level)?;
+    let uid = &claims.sub;
     let after = call.parameter("after").unwrap_or_default();
     let rows = call.platform.sql().query(stmt!(audit::OF, uid.as_str(), after, "consent.")).await?;
     let rows: Vec<Decided> = rows.into_iter().map(Row::decode).collect::<Result<_, _>>()?;

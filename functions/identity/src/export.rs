@@ -1,7 +1,7 @@
 //! POST /internal/export/identity: what identity holds about a person, and what the audit log tells of what they did.
 
 use crate::profile;
-use crate::sql::{self, IdentityRow};
+use crate::sql::{self, AccountRow, IdentityRow};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tmcp_http::{Call, Failure, Reply, audit};
@@ -47,7 +47,12 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 async fn person<P: Platform>(call: &Call<P>, uid: &Uid) -> Result<Vec<Value>, Failure> {
     let profile = profile::of(call, uid).await?;
     let identities: Vec<IdentityRow> = call.platform.sql().rows(stmt!(sql::IDENTITIES, uid.as_str())).await?;
+    let account: Option<AccountRow> = call.platform.sql().first(stmt!(sql::ACCOUNT, uid.as_str())).await?;
     let mut rows = vec![json!({"what": "profile", "profile": profile::shown(&profile)})];
+    rows.extend(account.map(|row| {
+        let told: Option<Value> = row.suspension.and_then(|text| serde_json::from_slice(text.as_bytes()).ok());
+        json!({"what": "account", "status": row.status, "wallet_id": row.wallet_id, "suspension": told})
+    }));
     rows.extend(identities.into_iter().map(|row| {
         json!({"what": "identity", "provider": row.provider, "external_id": row.external_id, "kind": row.kind,
             "username": row.username, "linked_at": row.created_at.rfc3339(), "last_used_at": row.last_used_at.rfc3339()})

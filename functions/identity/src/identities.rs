@@ -16,8 +16,8 @@ fn member<'a>(brought: &'a Value, name: &str) -> &'a str {
     brought.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// What names an identity in a form and in the audit log: neither provider nor external id is anybody's business there.
-pub fn id(row: &IdentityRow) -> String {
+/// What names an identity in a form: neither provider nor external id is anybody's business there.
+fn id(row: &IdentityRow) -> String {
     sha256_hex(format!("{}\n{}", row.provider, row.external_id))
 }
 
@@ -54,8 +54,7 @@ pub async fn choose<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let uid = member(&message, "uid");
     let row = wanted(&call, uid, member(&message, "id")).await?;
     let (provider, external_id) = (row.provider.as_str(), row.external_id.as_str());
-    let target = id(&row);
-    let entry = Entry { action: "identity.choose", outcome: "ok", actor: Some(uid), target: Some(&target), ..Entry::default() };
+    let entry = Entry { action: "identity.choose", outcome: "ok", actor: Some(uid), target: Some(provider), ..Entry::default() };
     let batch = vec![
         call.audit_where(sql::AUDIT_CHOOSE, entry, [provider, external_id]),
         stmt!(sql::CHOOSE, provider, external_id, uid, call.now()),
@@ -74,8 +73,7 @@ pub async fn unlink<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let uid = member(&message, "uid");
     let row = wanted(&call, uid, member(&message, "id")).await?;
     let (provider, external_id) = (row.provider.as_str(), row.external_id.as_str());
-    let target = id(&row);
-    let entry = Entry { action: "identity.unlink", outcome: "ok", actor: Some(uid), target: Some(&target), ..Entry::default() };
+    let entry = Entry { action: "identity.unlink", outcome: "ok", actor: Some(uid), target: Some(provider), ..Entry::default() };
     let batch =
         vec![stmt!(sql::UNLINK, provider, external_id, uid), call.audit_where(sql::AUDIT_UNLINK, entry, [provider, external_id])];
     if call.platform.sql().batch(batch).await?.first().is_none_or(Vec::is_empty) {

@@ -15,15 +15,15 @@ use tmcp_protocol::token::AuthLevel;
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let Introduction { proven, provider, provider_name, address, whose, leaving } = call.message()?;
+    let Introduction { proven, provider_name, address, whose, leaving } = call.message()?;
     let address = Some(address.as_str());
     let user = match whose {
-        None => user::known(&call, &proven, address).await?,
+        None => user::known(&call, &proven).await?,
         Some(Whose { uid, session: Some(session) }) => {
             return Reply::json(&Known::Question(linking::keep(&call, &uid, &session, &proven).await?));
         }
         Some(Whose { uid, session: None }) => {
-            let found = user::find(&call, &proven, address).await?.filter(|user| user.uid.as_str() == uid);
+            let found = user::find(&call, &proven).await?.filter(|user| user.uid.as_str() == uid);
             let message = "this is none of the ways that you sign in with to the account that you are signed in to";
             found.ok_or_else(|| Failure::new(ErrorCode::InsufficientPermissions, message))?
         }
@@ -32,9 +32,8 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     if user.leaving_at.is_some() && user.suspended(call.now()).is_none() && leaving == Leaving::Ask {
         return Reply::json(&Known::Leaving(leaving::ask(&call, &user.uid).await?));
     }
-    let (kind, stays) = (proven.kind.as_str(), leaving == Leaving::Keep);
-    let proof = Proof { kind, provider: &provider, called: &provider_name, level: AuthLevel::Full, address, stays };
-    let person = user::answer(&call, user, proof).await?;
+    let proof = Proof { called: &provider_name, level: AuthLevel::Full, address, stays: leaving == Leaving::Keep };
+    let person = user::answer(&call, user, &proven, proof).await?;
     let reply = Reply::json(&Known::Person(Box::new(person)))?;
     looking::after(call, uid, id, looked_at);
     Ok(reply)

@@ -12,6 +12,7 @@
 //! somebody new afterwards: its identity is gone with the person.
 
 use crate::sql::{self, PersonRow};
+use crate::standing;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tmcp_http::audit::Entry;
@@ -30,9 +31,10 @@ const GRACE_S: i64 = 14 * 24 * 60 * 60;
 /// Nobody waits for longer than ninety days.
 const MAX_GRACE_S: i64 = 90 * 24 * 60 * 60;
 
-/// Whom the others erase first. Consent and account before auth: what they hold leads to sessions.
+/// In this order: account signs the person out once more, which needs to know of auth's sessions; storage is last, when no token of theirs
+/// is good any more.
 const OTHERS: [&Route; 5] =
-    [&INTERNAL_ERASE_CONSENT, &INTERNAL_ERASE_ACCOUNT, &INTERNAL_ERASE_BROKER, &INTERNAL_ERASE, &INTERNAL_END_APP];
+    [&INTERNAL_ERASE_CONSENT, &INTERNAL_ERASE_ACCOUNT, &INTERNAL_ERASE_BROKER, &INTERNAL_END_APP, &INTERNAL_ERASE];
 
 fn grace_ms(platform: &impl Platform) -> Result<i64, InvalidSetting> {
     let name = "DELETION_GRACE_SECONDS";
@@ -122,13 +124,18 @@ pub async fn erase<P: Platform>(call: &Call<P>) -> Result<usize, Failure> {
         // One that cannot be erased does not keep the others from it.
         match erase_one(call, &uid).await {
             Ok(()) => erased += 1,
-            Err(failure) => call.note(format!("erasing {}: {}", uid.as_str(), failure.cause().unwrap_or_default())),
+            Err(failure) => {
+                call.note(format!("erasing {}: {}", uid.as_str(), failure.cause().unwrap_or_default()));
+                database.query(stmt!(sql::DELAY_ERASING, uid.as_str(), call.now())).await?;
+            }
         }
     }
     Ok(erased)
 }
 
 async fn erase_one<P: Platform>(call: &Call<P>, uid: &Uid) -> Result<(), Failure> {
+    // Subjects forget a suspension that is over.
+    standing::forget(call, uid).await?;
     for route in OTHERS {
         let _: Value = call.ask(route, &json!({ "uid": uid })).await??;
     }

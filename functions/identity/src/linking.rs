@@ -78,7 +78,8 @@ pub async fn confirm<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     if database.query(stmt!(sql::IDENTITIES, uid.as_str())).await?.len() >= MOST {
         return Err(Failure::new(ErrorCode::Conflict, "this account has as many identities as it can have"));
     }
-    let target = identities::id(&row);
+    // The provider: whose identity it is there is nobody's business here.
+    let target = row.provider.clone();
     let entry =
         |outcome| Entry { action: "identity.link", outcome, actor: Some(&uid), target: Some(&target), ..Entry::default() };
     let batch = vec![
@@ -98,8 +99,7 @@ pub async fn confirm<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         }
         _ => {
             database.query(call.audit(entry("refused"))).await?;
-            Err(Failure::new(ErrorCode::Conflict, "this identity belongs to another account, and stays there")
-                .because(target.clone()))
+            Err(Failure::new(ErrorCode::Conflict, "this identity belongs to another account, and stays there"))
         }
     }
 }

@@ -63,13 +63,16 @@ async fn own<P: Platform>(call: &Call<P>) -> Result<Reply, Failure> {
 /// GET /api/v1/profile
 pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     call.answer_is_for(Reader::Host);
+    people::may_decide(call.platform_claims()?.level)?;
     own(&call).await
 }
 
 /// POST /api/v1/profile/sync: looks at the homeserver now.
 pub async fn sync<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     call.answer_is_for(Reader::Host);
-    let row = of(&call, &call.platform_claims()?.sub).await?;
+    let claims = call.platform_claims()?;
+    people::may_decide(claims.level)?;
+    let row = of(&call, &claims.sub).await?;
     let id = matrix_id(&row)?;
     looking::look(&call, &row.uid, id).await?;
     own(&call).await

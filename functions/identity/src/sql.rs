@@ -94,6 +94,8 @@ pub const SEE_OPENID: &str =
 /// Hashes of tokens that have expired at their homeserver.
 pub const FORGET_OPENID: &str = "DELETE FROM openid_seen WHERE expires_at <= ?1";
 
+/// What else is held about somebody, for their export.
+pub const ACCOUNT: &str = "SELECT status, wallet_id, suspension FROM users WHERE uid = ?1";
 /// Notes that a person leaves; who asks once more is erased when they were going to be. Not while there is a wallet.
 pub const LEAVE: &str = "UPDATE users SET leaving_at = COALESCE(leaving_at, ?2) WHERE uid = ?1 AND wallet_opened_at IS NULL \
     RETURNING leaving_at";
@@ -112,9 +114,12 @@ pub const FIND_STAY: &str = "SELECT s.uid, u.leaving_at FROM stays s JOIN users 
     WHERE s.hash = +?1 AND s.expires_at > ?2 AND u.leaving_at IS NOT NULL";
 /// Those that nobody answered.
 pub const FORGET_STAYS: &str = "DELETE FROM stays WHERE hash IN (SELECT hash FROM stays WHERE expires_at <= ?1 LIMIT 500)";
-/// Begins to erase those whose time has come; from here on nobody changes their mind.
+/// Begins to erase those whose time has come; from here on nobody changes their mind. Whoever is suspended waits for the end of that: they
+/// would come back as somebody whom nobody knows.
 pub const BEGIN_ERASING: &str = "UPDATE users SET erasing_at = ?1 WHERE erasing_at IS NULL AND uid IN \
-    (SELECT uid FROM users WHERE leaving_at <= ?1 ORDER BY leaving_at LIMIT 50)";
+    (SELECT uid FROM users WHERE leaving_at <= ?1 AND (suspension IS NULL OR suspended_until <= ?1) ORDER BY leaving_at LIMIT 50)";
+/// One could not be erased: behind the others.
+pub const DELAY_ERASING: &str = "UPDATE users SET erasing_at = ?2 WHERE uid = ?1";
 /// Those that are being erased.
 pub const ERASING: &str =
     "SELECT uid FROM users WHERE leaving_at IS NOT NULL AND erasing_at IS NOT NULL ORDER BY erasing_at LIMIT 50";
@@ -232,6 +237,9 @@ pub struct UserRow {
     pub avatar_url: Option<String>,
     /// When their homeserver was last looked at.
     pub looked_at: Millis,
+    /// Whether this request made them.
+    #[serde(skip)]
+    pub is_new: bool,
 }
 
 impl UserRow {
@@ -254,4 +262,15 @@ pub struct PersonRow {
     /// When they are erased; told of who leaves alone.
     #[serde(default)]
     pub leaving_at: Option<Millis>,
+}
+
+/// What else is held about somebody, as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct AccountRow {
+    /// `active` or `suspended`.
+    pub status: String,
+    /// Their reserved wallet.
+    pub wallet_id: String,
+    /// What they are told of a suspension.
+    pub suspension: Option<String>,
 }

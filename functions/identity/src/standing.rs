@@ -23,7 +23,7 @@ use tmcp_http::subject::{self, PLATFORM, SubjectId, Suspension};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Platform, Row, Sql, stmt};
 use tmcp_protocol::routes::INTERNAL_APPS;
-use tmcp_protocol::{ErrorCode, Millis};
+use tmcp_protocol::{ErrorCode, Millis, Uid};
 use url::Url;
 
 /// A person reads it.
@@ -141,4 +141,13 @@ pub async fn tell<P: Platform>(call: &Call<P>, row: &StandingRow) -> Result<(), 
     let forget = stmt!(sql::FORGET_TOLD, uid, row.standing);
     sql.batch(vec![forget, stmt!(sql::TOLD_STANDING, uid, row.standing)]).await?;
     Ok(())
+}
+
+/// Has every subject of a person forget how they stood, before they are erased; for those of whom nothing was ever said there is nothing
+/// to forget.
+pub async fn forget<P: Platform>(call: &Call<P>, uid: &Uid) -> Result<(), Failure> {
+    let sql = call.platform.sql();
+    let row: Option<StandingRow> = sql.first(stmt!(sql::WHO, uid.as_str())).await?;
+    let Some(row) = row.filter(|row| row.standing > 0) else { return Ok(()) };
+    tell(call, &StandingRow { standing: row.standing + 1, suspended_until: None, suspension: None, ..row }).await
 }

@@ -49,10 +49,10 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
             return Err(no_proof(&refusal));
         }
     };
-    let user = user::known(&call, &proven, address).await?;
+    let user = user::known(&call, &proven).await?;
     let (uid, id, looked_at) = (user.uid.clone(), user.matrix_user_id.clone(), user.looked_at);
-    let proof = Proof { kind: "matrix", provider: claim, called: "", level, address, stays: request.cancel_deletion };
-    let reply = Reply::json(&user::answer(&call, user, proof).await?)?;
+    let proof = Proof { called: "", level, address, stays: request.cancel_deletion };
+    let reply = Reply::json(&user::answer(&call, user, &proven, proof).await?)?;
     looking::after(call, uid, id, looked_at);
     Ok(reply)
 }
@@ -64,7 +64,7 @@ fn no_proof(refusal: &Refusal) -> Failure {
 }
 
 /// A person of a homeserver.
-fn of_homeserver(homeserver: &Homeserver, id: &MatrixUserId) -> Proven {
+fn of_homeserver(homeserver: &Homeserver, id: &MatrixUserId, now: Millis) -> Proven {
     Proven {
         instance: homeserver.instance.clone(),
         external_id: id.to_string(),
@@ -72,7 +72,8 @@ fn of_homeserver(homeserver: &Homeserver, id: &MatrixUserId) -> Proven {
         username: id.localpart().to_owned(),
         display_name: None,
         email: None,
-        proven_at: Millis(0),
+        // Whoever has the token is the person to all of Matrix.
+        proven_at: now,
     }
 }
 
@@ -91,11 +92,11 @@ async fn prove<P: Platform>(call: &Call<P>, request: &VerifyRequest) -> Result<R
     match (&request.access_token, &request.openid_token, claim) {
         (Some(token), None, claim) => {
             let id = matrix::whoami(call, &homeserver, claim, token).await?;
-            Ok(id.map(|id| (of_homeserver(&homeserver, &id), AuthLevel::Full)))
+            Ok(id.map(|id| (of_homeserver(&homeserver, &id, call.now()), AuthLevel::Full)))
         }
         (None, Some(token), Some(claim)) => {
             let proof = prove_openid(call, &homeserver, claim, token).await?;
-            Ok(proof.map(|()| (of_homeserver(&homeserver, claim), AuthLevel::Openid)))
+            Ok(proof.map(|()| (of_homeserver(&homeserver, claim, call.now()), AuthLevel::Openid)))
         }
         _ => Err(Failure::invalid("give matrix_user_id and either access_token or openid_token")),
     }

@@ -3,6 +3,8 @@
 //! Invariant: periodic work is done by the function that owns the data; this one only asks each in turn, and one that fails does
 //! not keep the others from theirs.
 
+mod alerts;
+mod audit_log;
 mod clients;
 mod health;
 mod keys;
@@ -11,6 +13,7 @@ mod metrics;
 mod migrate;
 mod openapi;
 mod ready;
+mod signs;
 mod status;
 
 #[cfg(target_os = "wasi")]
@@ -34,6 +37,7 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::MIGRATE, migrate::handle)
         .at(&routes::MAINTENANCE, maintenance::handle)
         .at(&routes::REGISTER_CLIENT, clients::handle)
+        .at(&routes::AUDIT, audit_log::handle)
         .at(&routes::STORAGE_KEYS, keys::handle)
 }
 

@@ -1,6 +1,7 @@
 //! POST /ops/maintenance: periodic work of every function. Any scheduler calls it (cron on Spin), and the `scheduled` event on
 //! Workers does. Harmless when repeated or run twice at once.
 
+use crate::{alerts, audit_log};
 use serde_json::{Map, Value, json};
 use tmcp_http::trace::{Trace, request_id};
 use tmcp_http::{Call, Failure, Reply, Settings, internal};
@@ -38,7 +39,23 @@ pub async fn run<P: Platform>(platform: &P, settings: &Settings, trace: &Trace, 
         };
         results.insert(route.function.as_str().to_owned(), result);
     }
+    // Last: what the functions noted is sealed with it.
+    match audited(platform, settings).await {
+        Ok(result) => results.insert("audit".to_owned(), result),
+        Err(failure) => {
+            all = false;
+            results.insert("audit".to_owned(), json!({"failed": failure.code().as_str(), "cause": failure.cause()}))
+        }
+    };
     (all, Value::Object(results))
+}
+
+/// The audit log's part. Whoever keeps what it answers, number and seal, knows what was there.
+async fn audited<P: Platform>(platform: &P, settings: &Settings) -> Result<Value, Failure> {
+    let (sealed, head) = audit_log::seal_all(platform).await?;
+    let alerts = alerts::send(platform, settings).await?;
+    audit_log::prune(platform).await?;
+    Ok(json!({"sealed": sealed, "alerts": alerts, "head": head}))
 }
 
 /// The same without a request: the `scheduled` event.

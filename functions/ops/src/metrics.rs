@@ -68,6 +68,7 @@ fn page(counters: &[Counter], functions: &[(&'static str, Status)]) -> String {
     let mut conflicts = Family::new("tmcp_entity_conflicts_total", "counter", "Decisions made again because another came first.");
     let mut outbox = Family::new("tmcp_outbox_depth", "gauge", "Records that wait for work to be done, by queue.");
     let mut up = Family::new("tmcp_up", "gauge", "Whether a function and all that it depends on answer.");
+    let mut signs = Family::new("tmcp_attack_signs_total", "counter", "Signs of an attack, noticed in the audit log.");
     let mut build = Family::new("tmcp_build_info", "gauge", "The version that answers.");
 
     let (mut by_status, mut by_route) = (BTreeMap::new(), BTreeMap::<_, Durations>::new());
@@ -92,6 +93,7 @@ fn page(counters: &[Counter], functions: &[(&'static str, Status)]) -> String {
                     limits.sample("", &[("function", function), ("limit", limit)], counter.count);
                 }
             }
+            ("sign", [sign]) => signs.sample("", &[("sign", sign)], counter.count),
             ("conflict", [function]) => conflicts.sample("", &[("function", function)], counter.count),
             _ => {}
         }
@@ -122,7 +124,7 @@ fn page(counters: &[Counter], functions: &[(&'static str, Status)]) -> String {
     build.sample("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
 
     let mut page = String::new();
-    for family in [&requests, &durations, &errors, &limits, &conflicts, &outbox, &up, &build] {
+    for family in [&requests, &durations, &errors, &limits, &conflicts, &signs, &outbox, &up, &build] {
         family.print(&mut page);
     }
     page
@@ -145,6 +147,7 @@ mod tests {
             counter("request", r#"["storage","GET","/a","429","50"]"#, 2, 61),
             counter("error", r#"["storage","RATE_LIMIT_EXCEEDED"]"#, 2, 0),
             counter("conflict", r#"["auth\"} 1"]"#, 7, 0),
+            counter("sign", r#"["token_reuse"]"#, 2, 0),
         ];
         let sick = Status {
             checks: vec![Check { name: "database".to_owned(), problem: Some("down".to_owned()) }],
@@ -162,6 +165,7 @@ mod tests {
             r#"tmcp_request_duration_seconds_count{function="storage",method="GET",route="/a"} 6"#,
             r#"tmcp_limits_hit_total{function="storage",limit="rate"} 2"#,
             r#"tmcp_entity_conflicts_total{function="auth\"} 1"} 7"#,
+            r#"tmcp_attack_signs_total{sign="token_reuse"} 2"#,
             r#"tmcp_outbox_depth{queue="storage_garbage"} 4"#,
             r#"tmcp_up{function="auth"} 1"#,
             r#"tmcp_up{function="storage"} 0"#,

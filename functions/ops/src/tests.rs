@@ -1,5 +1,7 @@
 //! The group through the whole pipeline, on host adapters, with other functions answering in process.
 
+mod audit;
+
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
 use std::sync::{Arc, Mutex};

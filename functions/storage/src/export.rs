@@ -34,13 +34,20 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
             uid: uid.clone(),
             app: AppId::parse(app.as_str()).map_err(|error| Failure::internal(error.to_string()))?,
         };
-        // One that went meanwhile is not there any more.
-        for (entry, value) in read::values(&call.platform, &namespace, vec![entry]).await? {
-            rows.push(json!({
-                "miniapp_id": app, "key": entry.key, "value": value, "created_at": entry.created_at.rfc3339(),
-                "updated_at": entry.updated_at.rfc3339(), "expires_at": entry.expires_at.map(tmcp_protocol::Millis::rfc3339),
-                "content_type": entry.content_type,
-            }));
+        let (key, times) = (entry.key.clone(), (entry.created_at.rfc3339(), entry.updated_at.rfc3339()));
+        let shown = |value: Option<String>| {
+            json!({"miniapp_id": app, "key": key, "value": value, "unreadable": value.is_none(), "created_at": times.0,
+                "updated_at": times.1, "expires_at": entry.expires_at.map(tmcp_protocol::Millis::rfc3339),
+                "content_type": entry.content_type})
+        };
+        match read::values(&call.platform, &namespace, vec![entry.clone()]).await {
+            // One that went meanwhile is not there any more.
+            Ok(values) => rows.extend(values.into_iter().map(|(_, value)| shown(Some(value)))),
+            // One value that cannot be read does not keep the person from the others.
+            Err(failure) => {
+                call.note(failure.cause().unwrap_or_default());
+                rows.push(shown(None));
+            }
         }
     }
     Reply::json(&json!({"rows": rows, "next": next}))

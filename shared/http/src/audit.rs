@@ -69,3 +69,49 @@ pub fn statement(platform: &impl Platform, entry: Entry<'_>) -> Statement {
         entry.detail.map(|detail| detail.to_string()),
     )
 }
+
+/// How far it is sealed.
+pub const HEAD: &str = "SELECT seq, seal FROM audit_head WHERE one = 1";
+/// Rows that are not sealed yet.
+pub const UNSEALED: &str = "SELECT id, at, action, outcome, actor, target, address, request_id, detail FROM audit \
+    WHERE seq IS NULL ORDER BY id LIMIT 200";
+/// Moves the head on from where it was.
+pub const MOVE_HEAD: &str = "UPDATE audit_head SET seq = ?1, seal = ?2 WHERE one = 1 AND seq = ?3 AND seal = ?4";
+/// Seals rows (a JSON array of id, seq, seal), if the head is ours.
+pub const SEAL: &str = "UPDATE audit SET seq = j.value ->> 'seq', seal = j.value ->> 'seal' FROM json_each(?1) j \
+    WHERE audit.id = +(j.value ->> 'id') AND audit.seq IS NULL AND (SELECT h.seal FROM audit_head h) = ?2";
+/// Writes what the sealed rows are signs of (a JSON array), if the head is ours; once, since a sign's id is made from its row's seal.
+pub const NOTICE: &str = "INSERT INTO audit (id, at, action, outcome, target, address, detail) \
+    SELECT j.value ->> 'id', j.value ->> 'at', j.value ->> 'action', 'noticed', j.value ->> 'target', j.value ->> 'address', \
+    j.value ->> 'detail' FROM json_each(?1) j WHERE (SELECT h.seal FROM audit_head h) = ?2 ON CONFLICT (id) DO NOTHING";
+/// The operator is to be told of them.
+pub const ALERT: &str = "INSERT INTO alerts (id, attempts, due_at) SELECT j.value ->> 'id', 0, ?3 FROM json_each(?1) j \
+    WHERE (SELECT h.seal FROM audit_head h) = ?2 ON CONFLICT (id) DO NOTHING";
+/// Sign-ins that were refused, of somebody and from somewhere, up to a row.
+pub const FAILURES: &str = "SELECT (SELECT COUNT(*) FROM audit t WHERE t.outcome = 'refused' AND t.target = +?1 AND t.at > ?3 \
+    AND t.id <= ?4 AND t.action LIKE 'sign_in.%') AS target, (SELECT COUNT(*) FROM audit a WHERE a.outcome = 'refused' \
+    AND a.address = +?2 AND a.at > ?3 AND a.id <= ?4 AND a.action LIKE 'sign_in.%') AS address";
+/// Whether somebody of that server came before a row.
+pub const SERVER_BEFORE: &str = "SELECT id FROM audit WHERE action = 'sign_in.matrix.first' AND target = ?1 AND id < ?2 LIMIT 1";
+/// A portion of the log behind a number, for who verifies it.
+pub const SEALED: &str = "SELECT id, at, action, outcome, actor, target, address, request_id, detail, seq, seal FROM audit \
+    WHERE seq > ?1 ORDER BY seq LIMIT 500";
+/// Where it begins.
+pub const CHECKPOINT: &str = "SELECT seq, seal, signature FROM audit_checkpoint WHERE one = 1";
+/// The last row that may go: everything up to it is older than `?1`, or it is the thousandth.
+pub const OLDEST: &str = "SELECT seq, seal FROM audit WHERE seq IS NOT NULL AND seq < COALESCE((SELECT MIN(n.seq) FROM audit n \
+    WHERE n.seq IS NOT NULL AND n.at >= ?1), 9223372036854775807) \
+    AND seq <= (SELECT MIN(f.seq) FROM audit f WHERE f.seq IS NOT NULL) + 999 ORDER BY seq DESC LIMIT 1";
+/// The log begins behind it.
+pub const PUT_CHECKPOINT: &str = "INSERT INTO audit_checkpoint (one, seq, seal, signature, made_at) VALUES (1, ?1, ?2, ?3, ?4) \
+    ON CONFLICT (one) DO UPDATE SET seq = excluded.seq, seal = excluded.seal, signature = excluded.signature, \
+    made_at = excluded.made_at WHERE excluded.seq > audit_checkpoint.seq";
+/// What was before it goes.
+pub const PRUNE: &str = "DELETE FROM audit WHERE seq <= (SELECT c.seq FROM audit_checkpoint c WHERE c.one = 1)";
+/// Alerts that are due.
+pub const DUE_ALERTS: &str = "SELECT a.id, a.attempts, x.at, x.action, x.target, x.address, x.detail FROM alerts a \
+    LEFT JOIN audit x ON x.id = a.id WHERE a.due_at <= ?1 ORDER BY a.due_at LIMIT 50";
+/// It was heard, or given up.
+pub const END_ALERT: &str = "DELETE FROM alerts WHERE id = ?1";
+/// It was not: later.
+pub const DELAY_ALERT: &str = "UPDATE alerts SET attempts = attempts + 1, due_at = ?2 WHERE id = ?1";

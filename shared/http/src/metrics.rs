@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
-use tmcp_ports::{Clock, Memo, Platform, Random, Sql, SqlError, Tasks, stmt};
+use tmcp_ports::{Clock, Memo, Platform, Random, Sql, SqlError, Statement, Tasks, stmt};
 use tmcp_protocol::Millis;
 
 /// Upper ends of the duration classes, in milliseconds; what takes longer is in the class without an end.
@@ -183,6 +183,12 @@ pub(crate) fn count<P: Platform>(platform: &P, sample: u32, answered: &Answered<
             let _ = later.sql().query(stmt!(ADD, rows)).await;
         }
     });
+}
+
+/// The statement that counts something by itself, for the batch in which it happened.
+pub fn counted(kind: &str, labels: &[&str], count: usize) -> Statement {
+    let labels = serde_json::json!(labels).to_string();
+    stmt!(ADD, serde_json::json!([{"kind": kind, "labels": labels, "count": count, "amount": 0}]).to_string())
 }
 
 /// Every counter.

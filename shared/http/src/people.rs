@@ -10,7 +10,7 @@ use tmcp_ports::Platform;
 use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{INTERNAL_VERIFY, Route};
 use tmcp_protocol::token::{AuthLevel, PlatformClaims, TokenError};
-use tmcp_protocol::{ErrorCode, MatrixUserId, Uid};
+use tmcp_protocol::{ErrorCode, MatrixUserId, Millis, Uid};
 
 /// What tokens say of a person beside the internal id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,8 +73,8 @@ pub struct Person {
     pub uid: Uid,
     /// What their tokens say.
     pub names: Names,
-    /// The platform session, where it was a platform token.
-    pub session: Option<Held>,
+    /// The platform session; its id is empty where it was a Matrix token, with the generation from before identity answered.
+    pub held: Held,
 }
 
 /// What identity says about proven credentials.
@@ -88,6 +88,11 @@ pub struct Verified {
     pub provider: String,
     /// The person as a client is told of them.
     pub user: Value,
+    /// The generation of their platform subject from before it was certain that they may come in: whatever ends their sessions after that
+    /// ends what begins with it.
+    pub generation: i64,
+    /// When they proved who they are; 0 where nobody knows.
+    pub proven_at: Millis,
 }
 
 /// Asks identity about Matrix credentials, or broker about a code; `None` where they prove nothing. The source address goes along for the
@@ -129,7 +134,7 @@ pub async fn of_token<P: Platform>(
             Caller::Platform(claims) => Ok(Person {
                 uid: claims.sub.clone(),
                 names: Names::from(&*claims),
-                session: Some(Held { generation: claims.generation, session: claims.session_id.clone() }),
+                held: Held { generation: claims.generation, session: claims.session_id.clone() },
             }),
             _ => Err("an app's token, not the person's".to_owned()),
         }),
@@ -143,15 +148,18 @@ pub async fn of_token<P: Platform>(
             let Some(verified) = verify(call, &INTERNAL_VERIFY, credentials).await? else {
                 return Ok(Err("refused by identity".to_owned()));
             };
-            Ok(Ok(Person { uid: verified.uid, names: verified.names, session: None }))
+            let held = Held { generation: verified.generation, session: String::new() };
+            Ok(Ok(Person { uid: verified.uid, names: verified.names, held }))
         }
     }
 }
 
 /// Whether the platform session of the token still lives; a Matrix token was asked about just now.
 pub async fn is_alive<P: Platform>(call: &Call<P>, person: &Person) -> Result<bool, Failure> {
-    let Some(held) = person.session.clone() else { return Ok(true) };
-    subject::holds(&call.platform, &SubjectId::user(&person.uid, PLATFORM), held).await
+    if person.held.session.is_empty() {
+        return Ok(true);
+    }
+    subject::holds(&call.platform, &SubjectId::user(&person.uid, PLATFORM), person.held.clone()).await
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0009_primary", include_str!("../../../migrations/0009_primary.sql")),
     ("0010_profiles", include_str!("../../../migrations/0010_profiles.sql")),
     ("0011_leaving", include_str!("../../../migrations/0011_leaving.sql")),
+    ("0012_audit", include_str!("../../../migrations/0012_audit.sql")),
+    ("0013_cut_offs", include_str!("../../../migrations/0013_cut_offs.sql")),
 ];
 
 /// The statements of a file: comments go, a semicolon at the end of a line ends one.

@@ -40,8 +40,6 @@ pub struct Whose {
 pub struct Introduction {
     /// Who was proven.
     pub proven: Proven,
-    /// The configured provider, for the audit log.
-    pub provider: String,
     /// What people know it by.
     pub provider_name: String,
     /// Where the sign-in came from, truncated.

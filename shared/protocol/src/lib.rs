@@ -2,6 +2,7 @@
 //!
 //! Architecture invariant: nothing here does I/O or reads a clock; time and randomness are arguments.
 
+pub mod audit;
 pub mod bucket;
 pub mod client;
 pub mod device;

@@ -270,6 +270,7 @@ routes! {
     MIGRATE: Post "/ops/migrate", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Apply migrations (Spin; on Workers wrangler does)";
     MAINTENANCE: Post "/ops/maintenance", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Run periodic work of every function";
     REGISTER_CLIENT: Post "/ops/clients", Ops, Access::Operator, [], Address, Body::Json(SMALL), Tmcp, "Register or change an OAuth client";
+    AUDIT: Get "/ops/audit", Ops, Access::Operator, [], Address, Body::None, Tmcp, "The sealed audit log, for who verifies it";
     STORAGE_KEYS: Get "/ops/keys", Ops, Access::Operator, [], Address, Body::None, Tmcp, "Count stored values per master key: one without values can go";
 
     INTERNAL_VERIFY: Post "/internal/verify", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Verify Matrix credentials and find or create the user";

@@ -106,8 +106,12 @@ fn error(code: &ErrorCode) -> HttpError {
 }
 
 fn build(outbound: &OutboundRequest, url: &Url) -> Result<OutgoingRequest, HttpError> {
-    let headers: Vec<(String, Vec<u8>)> =
+    let mut headers: Vec<(String, Vec<u8>)> =
         outbound.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.as_bytes().to_vec())).collect();
+    // Otherwise the body goes in chunks, which not everybody takes: Synapse refuses an upload that does not announce its length.
+    if !outbound.body.is_empty() {
+        headers.push(("content-length".to_owned(), outbound.body.len().to_string().into_bytes()));
+    }
     let request = OutgoingRequest::new(WasiFields::from_list(&headers).map_err(|_| unreachable("a header"))?);
     let method = match outbound.method.as_str() {
         "GET" => Method::Get,

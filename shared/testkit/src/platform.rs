@@ -67,6 +67,7 @@ impl TestPlatform {
         platform.set("SIGNING_KEYS", crate::private_ring());
         platform.set("ADMIN_TOKEN", "admin-secret-admin-secret-admin-");
         platform.set("OPERATOR_TOKEN", "operator-secret-operator-secret-");
+        platform.set("AUDIT_KEY", "YXVkaXQta2V5LW9mLXRoaXJ0eS1hbmQtdHdvLWJ5dGU=");
         platform.set("STORAGE_KEYS", r#"{"current":"k1","keys":{"k1":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}}"#);
         platform
     }

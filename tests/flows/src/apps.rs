@@ -42,7 +42,7 @@ impl World {
             let who = body["access_token"].as_str().unwrap_or(if weak { "alice" } else { "" }).to_owned();
             let uid = if who == "alice" { "01ARZ3NDEKTSV4RRFFQ69G5FAV" } else { "01ARZ3NDEKTSV4RRFFQ69G5FAW" };
             let answer = json!({
-                "uid": uid, "names": {"sub": format!("@{who}:hs"), "wallet_id": "tw_1", "level": if weak { "openid" } else { "full" }}, "provider": "matrix",
+                "uid": uid, "names": {"sub": format!("@{who}:hs"), "wallet_id": "tw_1", "level": if weak { "openid" } else { "full" }}, "provider": "matrix", "generation": 0, "proven_at": 1_795_305_600_000_i64,
                 "user": {"id": uid, "status": "active", "matrix_user_id": format!("@{who}:hs"), "matrix_username": who, "display_name": null},
             });
             let status = if ["alice", "bob"].contains(&who.as_str()) { 200 } else { 401 };

@@ -124,7 +124,7 @@ async fn a_person_links_an_identity_and_is_the_same_by_both() {
     let told = world.rows("SELECT outcome, target FROM audit WHERE action = 'identity.link'").await;
     assert_eq!(told[0]["outcome"], "ok");
     let target = told[0]["target"].as_str().unwrap();
-    assert!(told.len() == 1 && target.len() == 64 && !target.contains("4711"), "the log names no identity: {told:?}");
+    assert!(told.len() == 1 && target.starts_with("oauth:") && !target.contains("4711"), "the log names no identity: {told:?}");
     // What is theirs already is theirs.
     let again = world.proven(&world.link(&session, "forge").await).await;
     assert_eq!(world.say_yes(&session, &again).await.status, 303);
@@ -270,9 +270,18 @@ async fn whoever_takes_an_identity_away_is_signed_out_everywhere_else() {
         let question = world.proven(&world.link(&session, "forge").await).await;
         assert_eq!(world.say_yes(&session, &question).await.status, 303);
         let native = world.native_token().await;
+        let page = world.page(&session).await;
+        let (token, id) = (field(&page, "<h3>carol (Forge)", "token"), field(&page, "<h3>carol (Forge)", "identity"));
+        let fields = [("token", token.as_str()), ("identity", id.as_str())];
+        let unlink = || world.form(&session, "/account/unlink", &fields);
         world.platform.faults().die_at(Some(step));
-        let died = dies(world.unlink(&session, "carol (Forge)")).is_none();
+        let died = dies(unlink()).is_none();
         world.platform.faults().die_at(None);
+        // Pressed once more: whatever that comes to, the first one is finished. This browser may have been signed out with the others.
+        let again = died && step % 2 == 0;
+        if again {
+            unlink().await;
+        }
         let gone = world.rows("SELECT uid FROM identities").await.len() == 1;
         world.platform.advance(60_001);
         let maintain = tmcp_protocol::routes::INTERNAL_MAINTAIN_ACCOUNT;
@@ -280,7 +289,7 @@ async fn whoever_takes_an_identity_away_is_signed_out_everywhere_else() {
         assert_eq!(world.rows("SELECT uid FROM cut_offs").await.len(), 0, "step {step}");
         if gone {
             assert!(world.page(&other).await.contains("does not know you"), "step {step}");
-            assert!(world.page(&session).await.contains("carol (Work"), "step {step}");
+            assert!(again || world.page(&session).await.contains("carol (Work"), "step {step}");
             let handed = world.account.json("POST", "/api/v1/auth/browser", &native, json!({})).await;
             assert_eq!(handed.status, 401, "step {step}: {handed:?}");
         }

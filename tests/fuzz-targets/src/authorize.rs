@@ -57,7 +57,7 @@ impl World {
                 return http::Response::new(Bytes::from_static(b"[]"));
             }
             let answer = json!({
-                "uid": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "names": {"sub": "@alice:hs", "wallet_id": "tw_1", "level": "full"}, "provider": "matrix",
+                "uid": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "names": {"sub": "@alice:hs", "wallet_id": "tw_1", "level": "full"}, "provider": "matrix", "generation": 0, "proven_at": 1_795_305_600_000_i64,
                 "user": {"id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "status": "active", "matrix_user_id": "@alice:hs", "matrix_username": "alice", "display_name": null},
             });
             http::Response::builder().status(200).body(Bytes::from(answer.to_string())).expect("an answer")

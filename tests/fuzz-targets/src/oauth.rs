@@ -42,7 +42,7 @@ impl World {
             let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
             let (full, weak) = (body["access_token"] == "alice", body["openid_token"]["access_token"] == "open");
             let answer = json!({
-                "uid": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "names": {"sub": "@alice:hs", "wallet_id": "tw_1", "level": if weak { "openid" } else { "full" }}, "provider": "matrix",
+                "uid": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "names": {"sub": "@alice:hs", "wallet_id": "tw_1", "level": if weak { "openid" } else { "full" }}, "provider": "matrix", "generation": 0, "proven_at": 1_795_305_600_000_i64,
                 "user": {"id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "status": "active", "matrix_user_id": "@alice:hs", "matrix_username": "alice", "display_name": "Alice"},
             });
             let status = if full || weak { 200 } else { 401 };

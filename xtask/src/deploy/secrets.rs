@@ -54,6 +54,7 @@ pub fn make(paths: &Paths, args: &SecretsArgs) -> Result<()> {
         "STORAGE_KEYS": keys.storage_keys,
         "OPERATOR_TOKEN": keys.operator_token,
         "ADMIN_TOKEN": keys.admin_token,
+        "AUDIT_KEY": keys.audit_key,
     });
     let missing: Vec<_> = SETTINGS
         .iter()
@@ -163,8 +164,9 @@ impl Secrets {
     /// What the functions would refuse is refused here, before anything is deployed.
     fn check(&self) -> Result<()> {
         let bytes = |text: &str| STANDARD.decode(text).map(|bytes| bytes.len()).unwrap_or_default();
-        ServiceKeys::parse(self.get("SERVICE_KEY").unwrap_or_default())
-            .map_err(|error| anyhow::anyhow!("SERVICE_KEY {error}"))?;
+        for name in ["SERVICE_KEY", "AUDIT_KEY"] {
+            ServiceKeys::parse(self.get(name).unwrap_or_default()).map_err(|error| anyhow::anyhow!("{name} {error}"))?;
+        }
         for name in ["OPERATOR_TOKEN", "ADMIN_TOKEN"] {
             let length = self.get(name).unwrap_or_default().len();
             ensure!(length >= TOKEN_LENGTH, "{name} must have at least {TOKEN_LENGTH} characters, at random");
@@ -224,6 +226,7 @@ pub mod tests {
             "STORAGE_KEYS": keys.storage_keys,
             "OPERATOR_TOKEN": keys.operator_token,
             "ADMIN_TOKEN": keys.admin_token,
+            "AUDIT_KEY": keys.audit_key,
         })
     }
 

@@ -24,20 +24,22 @@ impl Suite<'_> {
             let _lock = tools::install_lock(self.paths, self.progress)?;
             AUTHLIB.ensure(self.paths, self.progress)?;
         }
-        // Where tests are going to have a second provider, a second homeserver, and one whose certificate nobody vouches for.
-        let [port, second, odd] = [http::free_port()?, http::free_port()?, http::free_port()?];
+        // Where tests are going to have a second provider, a second homeserver, one whose certificate nobody vouches for, and whoever
+        // is told of attacks.
+        let [port, second, odd, alerts] = [http::free_port()?, http::free_port()?, http::free_port()?, http::free_port()?];
         let server = self.start(runtime, runtime.name(), "browser", WIDE_LIMITS, |args| {
             args.with_keycloak = true;
             args.provider = second_provider(port);
             args.homeserver = more_homeservers(second, odd);
             args.set.push(r#"FEDERATION_DENY=["denied.example"]"#.to_owned());
+            args.set.push(format!("ALERT_WEBHOOK=http://localhost:{alerts}/hook?secret=1"));
             // Long enough to change one's mind, short enough to wait for.
             args.set.push("DELETION_GRACE_SECONDS=20".to_owned());
         })?;
         let mut command = Command::new(Npm::new(self.paths).node());
         command.current_dir(&folder).args(["--test", "--test-reporter=tap", "--test-concurrency=1", "--test-timeout=120000"]);
         command.env("TMCP_UP", &server.up_file).env("TMCP_CHROMIUM", chromium);
-        command.env("TMCP_PROVIDER_PORT", port.to_string());
+        command.env("TMCP_PROVIDER_PORT", port.to_string()).env("TMCP_ALERT_PORT", alerts.to_string());
         command.env("TMCP_SECOND_MATRIX_PORT", second.to_string()).env("TMCP_ODD_MATRIX_PORT", odd.to_string());
         command.env("TMCP_SYNAPSE_PYTHON", SYNAPSE.interpreter(self.paths));
         command.env("TMCP_PYTHON", AUTHLIB.interpreter(self.paths));
