@@ -46,10 +46,19 @@ test('a person takes everything along, leaves, stays after all, and leaves for g
     const page = await context.newPage();
     await signIn(page, true);
     assert.deepEqual(await faults(page), []);
+    // What they are called and say of themselves, with whatever letters that takes.
+    await page.getByLabel('Name').fill('Judy <b> & "co"');
+    await page.getByLabel('About you').fill('One line\nand another');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('heading', { name: 'Your account' }).waitFor();
+    assert.equal(await page.getByLabel('Name').inputValue(), 'Judy <b> & "co"');
+    assert.equal(await page.getByLabel('About you').inputValue(), 'One line\nand another');
+    assert.deepEqual(await faults(page), []);
     await picture(page, 'account-data');
     const before = await exported(page);
     assert.ok(before.person.some(({ what, username }) => what === 'identity' && username === 'judy'), JSON.stringify(before));
     assert.deepEqual([before.browsers.length, before.storage.length], [1, 0]);
+    assert.equal(before.person.find(({ what }) => what === 'profile').profile.bio, 'One line\nand another');
 
     await leave(page);
     await picture(page, 'left');

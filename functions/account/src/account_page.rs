@@ -2,12 +2,13 @@
 
 use crate::browser;
 use crate::pages::{self, AccountPage, BrowserEntry, IdentityEntry, Way};
+use crate::profile;
+use crate::sessions;
 use crate::sign_in::{self, Identity, Offered};
 use crate::sql::{self, BrowserRow};
 use http::header;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tmcp_http::audit::Entry;
 use tmcp_http::cookie::Cookie;
 use tmcp_http::page::is_ours;
 use tmcp_http::{Call, Failure, Reply};
@@ -90,6 +91,8 @@ pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         own_ways,
         identities,
         ways,
+        profile: profile::of(&call, &browser).await,
+        profile_token: browser.token(Form::Profile),
         fresh: browser.is_fresh(now),
         link_token: browser.token(Form::Link),
         leave_token: browser.token(Form::Leave),
@@ -114,10 +117,7 @@ pub async fn end<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
     let browser = browser::sender(&call, Form::End, &form).await?;
     let id = form.get("session").unwrap_or(&browser.id);
-    let (actor, target) = (Some(browser.uid.as_str()), Some(id));
-    let entry = Entry { action: "browser.end", outcome: "ok", actor, target, ..Entry::default() };
-    let audit = call.audit_where(sql::AUDIT_END, entry, [browser.uid.as_str(), id]);
-    call.platform.sql().batch(vec![audit, stmt!(sql::END_BROWSER, browser.uid.as_str(), id)]).await?;
+    sessions::end(&call, &browser.uid, id).await?;
     let reply = Reply::see_other(form.get("continue").filter(|to| is_ours(to)).unwrap_or(ACCOUNT.path));
     Ok(if id == browser.id {
         reply.header(header::SET_COOKIE, &Cookie::Session.set(&call.settings.issuer, "", 0))

@@ -13,7 +13,9 @@ mod link;
 mod maintain;
 mod pages;
 mod privacy;
+mod profile;
 mod seat;
+mod sessions;
 mod sign_in;
 mod sql;
 mod status;
@@ -36,6 +38,9 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::ACCOUNT, account_page::show)
         .at(&routes::ACCOUNT_REVOKE, account_page::revoke)
         .at(&routes::ACCOUNT_END, account_page::end)
+        .at(&routes::ACCOUNT_PROFILE, profile::change)
+        .at(&routes::SESSIONS, sessions::list)
+        .at(&routes::SESSION_END, sessions::delete)
         .at(&routes::LINK, link::begin)
         .at(&routes::LINK_SHOW, link::show)
         .at(&routes::LINK_CONFIRM, link::confirm)

@@ -1,6 +1,7 @@
 //! The pages: plain HTML that works without scripts, by keyboard and when read aloud. What they show is escaped by the templates.
 
 use crate::account_page::App;
+use crate::profile::Profile;
 use askama::Template;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, REFRESH};
@@ -146,6 +147,10 @@ pub struct BrowserEntry {
 pub struct AccountPage<'a> {
     /// What the page calls them.
     pub person: &'a str,
+    /// What they are called; none where identity cannot say.
+    pub profile: Option<Profile>,
+    /// The token of the form that changes it.
+    pub profile_token: String,
     /// Their apps.
     pub apps: Vec<App>,
     /// Where they come from.

@@ -42,6 +42,7 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::INTERNAL_LINK_CONFIRM, linking::confirm)
         .at(&routes::INTERNAL_IDENTITIES, identities::list)
         .at(&routes::INTERNAL_UNLINK, identities::unlink)
+        .at(&routes::INTERNAL_PROFILE, profile::of_page)
         .at(&routes::INTERNAL_LEAVE, leaving::leave)
         .at(&routes::INTERNAL_STAY_SHOW, leaving::show)
         .at(&routes::INTERNAL_STAY, leaving::answer)

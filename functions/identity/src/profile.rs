@@ -174,6 +174,26 @@ impl Own {
     }
 }
 
+/// Makes a change here.
+async fn store<P: Platform>(call: &Call<P>, uid: &Uid, change: Change) -> Result<(), Failure> {
+    let Change { display_name, bio, avatar_url } = change;
+    let is = |field: &Option<Option<String>>| i64::from(field.is_some());
+    let [names, avatars, bios] = [is(&display_name), is(&avatar_url), is(&bio)];
+    let change = stmt!(
+        sql::CHANGE_PROFILE,
+        uid.as_str(),
+        call.now(),
+        names,
+        display_name.flatten(),
+        avatars,
+        avatar_url.flatten(),
+        bios,
+        bio.flatten(),
+    );
+    call.platform.sql().query(change).await?;
+    Ok(())
+}
+
 /// Makes a change at the homeserver, if that is wanted, and here.
 async fn make<P: Platform>(call: &Call<P>, row: &ProfileRow, change: Change, own: Option<&Own>) -> Result<Reply, Failure> {
     let Change { display_name, bio, avatar_url } = change;
@@ -184,13 +204,7 @@ async fn make<P: Platform>(call: &Call<P>, row: &ProfileRow, change: Change, own
             }
         }
     }
-    let is = |field: &Option<Option<String>>| i64::from(field.is_some());
-    let flags = [is(&display_name), is(&avatar_url), is(&bio)];
-    let [names, avatars, bios] = flags;
-    let (uid, now) = (row.uid.as_str(), call.now());
-    let change =
-        stmt!(sql::CHANGE_PROFILE, uid, now, names, display_name.flatten(), avatars, avatar_url.flatten(), bios, bio.flatten(),);
-    call.platform.sql().query(change).await?;
+    store(call, &row.uid, Change { display_name, bio, avatar_url }).await?;
     // What is the same there now has not changed the next time.
     if let Some(Own { id, .. }) = own {
         looking::look(call, &row.uid, id).await?;
@@ -208,6 +222,23 @@ pub async fn change<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let row = of(&call, &claims.sub).await?;
     let own = at_homeserver(&call, &row).await?;
     make(&call, &row, change, own.as_ref()).await
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    uid: Uid,
+    change: Option<Change>,
+}
+
+/// POST /internal/profile, for account's page: the profile, changed if that is asked for.
+pub async fn of_page<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let Asked { uid, change } = call.message()?;
+    call.is_about(Some(uid.as_str()), None);
+    if let Some(change) = change {
+        change.check()?;
+        store(&call, &uid, change).await?;
+    }
+    Reply::json(&shown(&of(&call, &uid).await?))
 }
 
 /// PUT /api/v1/profile/avatar

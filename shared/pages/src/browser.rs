@@ -54,6 +54,8 @@ pub enum Form {
     Link,
     /// Taking their data along, and leaving.
     Leave,
+    /// Changing what they are called.
+    Profile,
 }
 
 impl Form {
@@ -66,6 +68,7 @@ impl Form {
             Form::GoOn => "go_on",
             Form::Link => "link",
             Form::Leave => "leave",
+            Form::Profile => "profile",
         }
     }
 }

@@ -230,6 +230,8 @@ routes! {
     CONSENT_SHOW: Get "/oauth2/consent", Consent, Access::Public, [], Consent, Body::None, Tmcp, "What an app asks for, for the person who is asked";
     CONSENT: Post "/oauth2/consent", Consent, Access::Public, [], Consent, Body::JsonOrForm(SMALL), Tmcp, "Agree to what an app asks for, or refuse it";
     CONSENT_HISTORY: Get "/api/v1/privacy/consents", Consent, PLATFORM, [], Account, Body::None, Tmcp, "What the person agreed to, and what they decided before";
+    SESSIONS: Get "/api/v1/auth/sessions", Account, PLATFORM, [], Account, Body::None, Tmcp, "The browsers that the person is signed in with, and the apps that hold sessions of theirs";
+    SESSION_END: Delete "/api/v1/auth/sessions/{session}", Account, PLATFORM, [], Account, Body::None, Tmcp, "End a browser session";
     HAND_OVER: Post "/api/v1/auth/browser", Account, PLATFORM, [], Account, Body::Json(SMALL), Tmcp, "An address that signs the same person in to a browser";
     TAKE_BACK: Post "/api/v1/auth/revoke", Consent, PERSON, [], Account, Body::Json(SMALL), Tmcp, "Take back what an app may do";
     DEVICE_PAGE: Get "/oauth2/device", Consent, Access::Public, [], DeviceGuess, Body::None, Page, "Where a person enters a device's code";
@@ -239,6 +241,7 @@ routes! {
     ACCOUNT: Get "/account", Account, Access::Public, [], Address, Body::None, Page, "A person's apps and browsers";
     ACCOUNT_REVOKE: Post "/account/revoke", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Take back what an app may do, from the page";
     ACCOUNT_END: Post "/account/end", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "End a browser session, this one or another";
+    ACCOUNT_PROFILE: Post "/account/profile", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Change what one is called, and says of oneself";
     LINK: Post "/account/link", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Begin to link another identity, at its provider";
     LINK_SHOW: Get "/account/link", Account, Access::Public, [], Address, Body::None, Page, "Ask whether an identity that was proven is the person's";
     LINK_CONFIRM: Post "/account/link/confirm", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Link it";
@@ -281,6 +284,7 @@ routes! {
     INTERNAL_LINK_CONFIRM: Post "/internal/link/confirm", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Link an identity";
     INTERNAL_IDENTITIES: Post "/internal/identities", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "The identities of a person";
     INTERNAL_UNLINK: Post "/internal/identities/unlink", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Take an identity off a person";
+    INTERNAL_PROFILE: Post "/internal/profile", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "A person's profile, and changes of it";
     INTERNAL_LEAVE: Post "/internal/leave", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Note that a person leaves";
     INTERNAL_STAY_SHOW: Post "/internal/stay/show", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Who asked to be erased, by the handle of a question";
     INTERNAL_STAY: Post "/internal/stay", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "They stay";

@@ -17,7 +17,7 @@ pub fn public() -> impl Iterator<Item = &'static Route> {
 
 /// A path that the row serves.
 pub fn path(route: &Route) -> String {
-    route.path.replace("{key}", "a-key").replace("{provider}", "nobody")
+    route.path.replace("{key}", "a-key").replace("{provider}", "nobody").replace("{session}", "browser_none")
 }
 
 /// How a failing test calls the row.
@@ -57,7 +57,7 @@ pub fn missing_parameter(route: &Route) -> &'static str {
         "/oauth2/device" => "user_code",
         "/oauth2/device/authorization" => "client_id",
         "/account/revoke" => "app",
-        "/account/end" | "/account/export" | "/account/leave" => "token",
+        "/account/end" | "/account/profile" | "/account/export" | "/account/leave" => "token",
         "/account/stay" => "handle",
         "/account/link" => "provider",
         "/account/link/confirm" => "handle",

@@ -328,6 +328,46 @@ async fn one_value_that_cannot_be_read_keeps_nobody_from_the_others() {
 }
 
 #[tokio::test]
+async fn a_client_lists_sessions_and_ends_a_browsers() {
+    let (alice, world) = {
+        let alice = Alice::new().await;
+        (alice.platform.clone(), alice.world.clone())
+    };
+    let listed = world.account.json("GET", "/api/v1/auth/sessions", &alice, Json::Null).await.body;
+    assert_eq!((listed["browsers"].as_array().unwrap().len(), &listed["apps"][0]["miniapp_id"]), (1, &json!("ma_a")), "{listed}");
+    let path = format!("/api/v1/auth/sessions/{}", listed["browsers"][0]["id"].as_str().unwrap());
+    let other = cookie(&world.forge().await);
+    let theirs = world.native_token().await;
+    assert_eq!(world.account.json("DELETE", &path, &theirs, Json::Null).await.status, 404, "somebody else's");
+    let ended = world.account.json("DELETE", &path, &alice, Json::Null).await.status;
+    assert_eq!((ended, world.account.json("DELETE", &path, &alice, Json::Null).await.status), (204, 404));
+    let listed = world.account.json("GET", "/api/v1/auth/sessions", &alice, Json::Null).await.body;
+    assert_eq!(listed["browsers"], json!([]));
+    assert!(world.page(&other).await.contains("carol (Forge)"), "another person's stays");
+}
+
+#[tokio::test]
+async fn the_pages_profile_is_changed_by_its_own_form() {
+    let alice = Alice::new().await;
+    let world = &alice.world;
+    let page = world.page(&alice.browser).await;
+    assert!(page.contains("Alice in Wonderland") && page.contains("Down the hole"), "{page}");
+    let token =
+        |action: &str| page.split(action).nth(1).unwrap().split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let send = |token: String, more: &'static str| {
+        let request = http::Request::builder().method("POST").uri("/account/profile").header("cookie", &alice.browser);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        world.account.send(request.body(Bytes::from(format!("token={token}&{more}"))).unwrap())
+    };
+    assert_eq!(send(token("/account/export"), "display_name=Mallory").await.status, 400, "another form's");
+    let long = send(token("/account/profile"), "display_name=a%0Ab").await;
+    assert!(long.status == 400 && long.text.contains("display_name must be"), "{}", long.text);
+    assert_eq!(send(token("/account/profile"), "display_name=&bio=%3Cscript%3E%0D%0Ax").await.status, 303);
+    let page = world.page(&alice.browser).await;
+    assert!(page.contains("&#60;script&#62;\nx</textarea>") && !page.contains("Wonderland"), "{page}");
+}
+
+#[tokio::test]
 async fn a_wallet_keeps_the_account() {
     let alice = Alice::new().await;
     alice.world.rows("UPDATE users SET wallet_opened_at = 1").await;
