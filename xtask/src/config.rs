@@ -42,6 +42,15 @@ pub enum Form {
     Array,
     /// Anything, or nothing: the function has a default. Set by `--set` alone.
     Optional,
+    /// Providers as the functions read them, or nothing.
+    Providers,
+}
+
+impl Form {
+    /// Whether there may be nothing.
+    pub const fn is_optional(self) -> bool {
+        matches!(self, Form::Optional | Form::Providers)
+    }
 }
 
 /// Which function gets what. The gateway needs nothing but the public origin; the contract function, which is never
@@ -57,7 +66,7 @@ pub const SETTINGS: &[Setting] = &[
     plain("FEDERATION_ALLOW", PROVING, Form::Optional),
     plain("FEDERATION_DENY", PROVING, Form::Optional),
     secret("ADMIN_TOKEN", &["identity"], Form::Text),
-    secret("PROVIDERS", &["broker"], Form::Optional),
+    secret("PROVIDERS", &["broker"], Form::Providers),
     secret("STORAGE_KEYS", &["storage"], Form::Object),
     secret("OPERATOR_TOKEN", &["ops"], Form::Text),
     secret("AUDIT_KEY", &["ops"], Form::Text),
@@ -168,7 +177,7 @@ pub fn check(setting: &Setting, value: &str) -> Result<()> {
         Form::Array if !json.is_array() => {
             bail!("configuration value {name} must be a JSON array")
         }
-        Form::Optional if name == "PROVIDERS" && !value.is_empty() => {
+        Form::Providers if !value.is_empty() => {
             provider::parse(value).map(|_| ()).map_err(|problem| anyhow::anyhow!("configuration value {name}: {problem}"))
         }
         _ => Ok(()),
@@ -223,7 +232,7 @@ mod tests {
         assert_eq!(readers("OPERATOR_TOKEN"), ["ops"]);
         assert_eq!(readers("SERVICE_KEY"), ["auth", "account", "broker", "consent", "identity", "storage", "ops"]);
         assert_eq!(names(&config, "gateway"), ["ISSUER"]);
-        let always = SETTINGS.iter().filter(|setting| setting.form != Form::Optional).count();
+        let always = SETTINGS.iter().filter(|setting| !setting.form.is_optional()).count();
         assert_eq!(names(&config, "contract").len(), always);
     }
 

@@ -114,5 +114,5 @@ pub async fn go_on<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         return Err(over().because("revoked"));
     }
     let cookie = Cookie::Session.set(&call.settings.issuer, &secret, browser::LIFE_MS / 1000);
-    Ok(pages::go(on)?.header(header::SET_COOKIE, &cookie))
+    Ok(tmcp_pages::go(on)?.header(header::SET_COOKIE, &cookie))
 }

@@ -68,7 +68,7 @@ pub async fn begin<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let cookie = cookie::sent(&call, Cookie::SignIn);
     let body = json!({"provider": provider, "whose": {"uid": browser.uid, "session": session}, "cookie": cookie});
     let Begun { url, cookie } = call.ask(&INTERNAL_SIGN_IN_ANEW, &body).await?.map_err(told)?;
-    Ok(pages::go(&url)?.header(header::SET_COOKIE, &cookie))
+    Ok(tmcp_pages::go(&url)?.header(header::SET_COOKIE, &cookie))
 }
 
 /// GET /account/link

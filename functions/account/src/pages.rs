@@ -4,7 +4,7 @@ use crate::account_page::App;
 use crate::profile::Profile;
 use askama::Template;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, REFRESH};
+use http::header::CACHE_CONTROL;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_pages::{Browser, Form, rendered, text};
 use tmcp_ports::Platform;
@@ -44,18 +44,6 @@ struct GoOnPage<'a> {
 /// Whether to go on as this person.
 pub fn go_on(person: &str, handle: &str, on: &str, token: &str) -> Result<Reply, Failure> {
     rendered(&GoOnPage { person, handle, on, token })
-}
-
-#[derive(Template)]
-#[template(path = "go.html")]
-struct GoPage<'a> {
-    to: &'a str,
-}
-
-/// The browser goes on to `to` by itself, yet not by redirect: browsers hold every redirect that a form leads to to the policy of the
-/// page with the form, and this may go on to an app.
-pub fn go(to: &str) -> Result<Reply, Failure> {
-    Ok(rendered(&GoPage { to })?.header(REFRESH, &format!("0; url={to}")))
 }
 
 #[derive(Template)]

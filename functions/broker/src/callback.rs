@@ -12,7 +12,7 @@
 //! is over in a day.
 
 use crate::transaction::{self, Finished};
-use crate::{providers, upstream};
+use crate::{email, providers, upstream};
 use http::header;
 use serde::Deserialize;
 use serde_json::json;
@@ -22,6 +22,7 @@ use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
 use tmcp_proof::{Introduction, Known, Leaving, Refusal, introduce};
 use tmcp_protocol::ErrorCode;
+use tmcp_protocol::provider::Kind;
 use tmcp_protocol::routes::{INTERNAL_BEGIN_BROWSER, LINK_SHOW, SIGN_IN_CALLBACK, STAY_SHOW};
 
 #[derive(Deserialize)]
@@ -34,6 +35,10 @@ struct Begun {
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let provider = providers::find(&call, &call.rest_of_path(SIGN_IN_CALLBACK.prefix())?)?;
     let answer = Form::parse(call.query.as_bytes())?;
+    let by_mail = matches!(provider.kind, Kind::Email(_));
+    if by_mail && let Some(page) = email::wrong(&call, &provider, &answer).await? {
+        return Ok(page);
+    }
     let Finished { go_on, whose, proofs } = transaction::finish(&call, &provider.id, answer.require("state")?).await?;
     // Whoever changed their mind is where they were before.
     if let Some("access_denied") = answer.get("error") {
@@ -69,5 +74,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         "generation": person.generation,        "proven_at": person.proven_at});
     let Begun { secret, seconds } = call.ask(&INTERNAL_BEGIN_BROWSER, &body).await??;
     let cookie = Cookie::Session.set(&call.settings.issuer, &secret, seconds);
-    Ok(Reply::see_other(&go_on).header(header::SET_COOKIE, &cookie))
+    // A form led here: the browser would hold a redirect to an app to our own policy.
+    let reply = if by_mail { tmcp_pages::go(&go_on)? } else { Reply::see_other(&go_on) };
+    Ok(reply.header(header::SET_COOKIE, &cookie))
 }

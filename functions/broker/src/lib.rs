@@ -7,6 +7,7 @@
 mod begin;
 mod callback;
 mod documents;
+mod email;
 mod erase;
 mod maintain;
 mod providers;
@@ -30,6 +31,8 @@ pub fn routes<P: Platform>() -> Group<P> {
     Group::new(Function::Broker)
         .at(&routes::SIGN_IN, begin::handle)
         .at(&routes::SIGN_IN_CALLBACK, callback::handle)
+        .at(&routes::EMAIL_SHOW, email::show)
+        .at(&routes::EMAIL_SEND, email::send)
         .at(&routes::INTERNAL_SIGN_IN_ANEW, begin::anew)
         .at(&routes::INTERNAL_PROVIDERS, providers::offered)
         .at(&routes::INTERNAL_REDEEM, redeem::handle)

@@ -19,6 +19,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
             break;
         }
     }
+    call.platform.sql().query(stmt!(sql::FORGET_EMAIL_CODES, now)).await?;
     call.platform.sql().query(stmt!(sql::FORGET_DOCUMENTS, now.plus(-DOCUMENT_MS))).await?;
     Reply::json(&serde_json::json!({}))
 }

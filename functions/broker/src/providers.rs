@@ -10,9 +10,17 @@ use tmcp_protocol::provider::{self, Kind, Provider};
 
 /// All of them, in the order of the sign-in page.
 pub fn all(platform: &impl Platform) -> Result<Arc<Vec<Provider>>, InvalidSetting> {
-    remembered(platform, "providers", |platform| match platform.config().get("PROVIDERS") {
-        None => Ok(Vec::new()),
-        Some(json) => provider::parse(json.expose()).map_err(|problem| InvalidSetting { name: "PROVIDERS", problem }),
+    remembered(platform, "providers", |platform| {
+        let Some(json) = platform.config().get("PROVIDERS") else { return Ok(Vec::new()) };
+        let wrong = |problem| InvalidSetting { name: "PROVIDERS", problem };
+        let all = provider::parse(json.expose()).map_err(wrong)?;
+        // A mail is printed where nobody is meant but who develops.
+        let is_local = platform.config().get("ISSUER").is_some_and(|issuer| issuer.expose().starts_with("http://"));
+        let silent = all.iter().find(|one| matches!(&one.kind, Kind::Email(mail) if mail.endpoint.is_none()));
+        match silent {
+            Some(one) if !is_local => Err(wrong(format!("provider `{}`: endpoint is missing, by which mail is sent", one.id))),
+            _ => Ok(all),
+        }
     })
 }
 

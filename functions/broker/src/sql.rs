@@ -25,3 +25,18 @@ pub const KEEP_DOCUMENT: &str = "INSERT INTO provider_documents (url, body, fetc
 /// Those of providers that are not asked any more.
 pub const FORGET_DOCUMENTS: &str = "DELETE FROM provider_documents WHERE url IN \
     (SELECT url FROM provider_documents WHERE fetched_at <= ?1 LIMIT 100)";
+
+/// A sign-in that is open, in this browser at this provider.
+pub const OPEN_SIGN_IN: &str =
+    "SELECT state FROM sign_ins WHERE state = ?1 AND browser = ?2 AND provider = ?3 AND expires_at > ?4";
+/// A code for a sign-in; another one replaces it.
+pub const PUT_EMAIL_CODE: &str = "INSERT INTO email_codes (state, address, code, tries, expires_at) VALUES (?1, ?2, ?3, 0, ?4) \
+    ON CONFLICT (state) DO UPDATE SET address = excluded.address, code = excluded.code, tries = 0, expires_at = excluded.expires_at";
+/// Counts a try, while there are some left.
+pub const TRY_EMAIL_CODE: &str =
+    "UPDATE email_codes SET tries = tries + 1 WHERE state = ?1 AND expires_at > ?2 AND tries < ?3 RETURNING code";
+/// Uses a code up.
+pub const TAKE_EMAIL_CODE: &str = "DELETE FROM email_codes WHERE state = ?1 AND code = ?2 AND expires_at > ?3 RETURNING address";
+/// Those that nobody used.
+pub const FORGET_EMAIL_CODES: &str =
+    "DELETE FROM email_codes WHERE state IN (SELECT state FROM email_codes WHERE expires_at <= ?1 LIMIT 500)";

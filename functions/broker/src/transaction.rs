@@ -83,6 +83,20 @@ pub async fn begin<P: Platform>(
     Ok(Begun { proofs: proofs(&browser, &state, since), state, cookie })
 }
 
+/// Whether the one of `state` is open in this browser; refuses it otherwise.
+pub async fn is_open<P: Platform>(call: &Call<P>, provider: &str, state: &str) -> Result<(), Failure> {
+    let browser = cookie::sent(call, Cookie::SignIn).unwrap_or_default();
+    let open = stmt!(sql::OPEN_SIGN_IN, sha256_hex(state), sha256_hex(&browser), provider, call.now());
+    match call.platform.sql().query(open).await?.is_empty() {
+        true => Err(over()),
+        false => Ok(()),
+    }
+}
+
+fn over() -> Failure {
+    Failure::invalid("this sign-in is over, or began in another browser: go back to where you came from, and sign in once more")
+}
+
 #[derive(Deserialize)]
 struct SignInRow {
     go_on: String,
@@ -96,8 +110,7 @@ pub async fn finish<P: Platform>(call: &Call<P>, provider: &str, state: &str) ->
     let browser = cookie::sent(call, Cookie::SignIn).unwrap_or_default();
     let end = stmt!(sql::END_SIGN_IN, sha256_hex(state), sha256_hex(&browser), provider, call.now());
     let row: Option<SignInRow> = call.platform.sql().first(end).await?;
-    let over = "this sign-in is over, or began in another browser: go back to where you came from, and sign in once more";
-    let SignInRow { go_on, uid, session, expires_at } = row.ok_or_else(|| Failure::invalid(over))?;
+    let SignInRow { go_on, uid, session, expires_at } = row.ok_or_else(over)?;
     let whose = uid.map(|uid| Whose { uid, session });
     let since = whose.is_some().then_some(expires_at.plus(-LIFE_S * 1000));
     Ok(Finished { go_on, whose, proofs: proofs(&browser, state, since) })

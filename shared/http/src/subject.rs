@@ -34,6 +34,11 @@ impl SubjectId {
         Self(format!("c:{id}"))
     }
 
+    /// The recipient of mail, by the hash of their address.
+    pub fn mail(hash: &str) -> Self {
+        Self(format!("m:{hash}"))
+    }
+
     /// A source address.
     pub fn address(address: &crate::Address) -> Self {
         Self(format!("a:{}", address.as_str()))

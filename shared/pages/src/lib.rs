@@ -6,6 +6,7 @@ mod browser;
 pub use browser::{Browser, Form, Session, token};
 
 use askama::Template;
+use http::header::REFRESH;
 use tmcp_http::{Failure, Reply};
 use tmcp_protocol::Millis;
 
@@ -28,4 +29,16 @@ pub fn day(at: Millis) -> String {
 pub fn minute(at: Millis) -> String {
     let text: String = at.rfc3339().chars().take(16).collect();
     format!("{} UTC", text.replace('T', " "))
+}
+
+#[derive(Template)]
+#[template(path = "go.html")]
+struct GoPage<'a> {
+    to: &'a str,
+}
+
+/// The browser goes on to `to` by itself, yet not by redirect: browsers hold every redirect that a form leads to to the policy of the
+/// page with the form, and this may go on to an app.
+pub fn go(to: &str) -> Result<Reply, Failure> {
+    Ok(rendered(&GoPage { to })?.header(REFRESH, &format!("0; url={to}")))
 }

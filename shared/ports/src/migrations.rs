@@ -15,6 +15,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0011_leaving", include_str!("../../../migrations/0011_leaving.sql")),
     ("0012_audit", include_str!("../../../migrations/0012_audit.sql")),
     ("0013_cut_offs", include_str!("../../../migrations/0013_cut_offs.sql")),
+    ("0014_email", include_str!("../../../migrations/0014_email.sql")),
 ];
 
 /// The statements of a file: comments go, a semicolon at the end of a line ends one.

@@ -27,6 +27,9 @@ struct Written {
     id_member: Option<String>,
     name_member: Option<String>,
     server_name: Option<ServerName>,
+    endpoint: Option<String>,
+    token: Option<Secret>,
+    from: Option<String>,
 }
 
 /// What we are to a provider. It has no `Debug`: a secret is in it.
@@ -64,6 +67,19 @@ pub enum Kind {
     OAuth(Box<OAuth>, Registration),
     /// A configured homeserver's own sign-in (client-server API, "SSO client login").
     Matrix(ServerName),
+    /// A code that is sent to an e-mail address.
+    Email(Mail),
+}
+
+/// How mail goes out: `POST {from, to, subject, text}`. It has no `Debug`: a secret is in it.
+#[derive(Clone)]
+pub struct Mail {
+    /// Where to; none in development, which prints it.
+    pub endpoint: Option<Url>,
+    /// A bearer token for it.
+    pub token: Option<Secret>,
+    /// Who sends.
+    pub from: Option<String>,
 }
 
 /// A provider.
@@ -98,7 +114,7 @@ const NOT_AN_ID: [&str; 12] = [
 ];
 
 fn word(kind: &str) -> Result<&'static str, String> {
-    let words = ["matrix", "keycloak", "oidc", "oauth"];
+    let words = ["matrix", "keycloak", "oidc", "oauth", "email"];
     let found = words.into_iter().find(|word| *word == kind);
     found.ok_or_else(|| format!("kind `{kind}` is not supported: {}", words.join(", ")))
 }
@@ -122,8 +138,14 @@ impl Written {
 
     fn read(self) -> Result<Provider, String> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if self.id.is_empty() || self.id.len() > 32 || !self.id.bytes().all(plain) || self.id == "callback" {
-            return Err("the id must be 1 to 32 lower-case letters, digits and hyphens, and not `callback`".to_owned());
+        if self.id.is_empty()
+            || self.id.len() > 32
+            || !self.id.bytes().all(plain)
+            || ["callback", "email"].contains(&self.id.as_str())
+        {
+            return Err(
+                "the id must be 1 to 32 lower-case letters, digits and hyphens, and neither `callback` nor `email`".to_owned()
+            );
         }
         if self.name.trim().is_empty() || self.name.len() > 100 {
             return Err("name must be what people know it by, at most 100 bytes".to_owned());
@@ -135,6 +157,13 @@ impl Written {
             Ok::<_, String>(Registration { client_id, client_secret: self.client_secret.clone(), scope })
         };
         let kind = match word {
+            "email" => {
+                let endpoint = self.endpoint.clone().map(|url| Self::url("endpoint", Some(url))).transpose()?;
+                if endpoint.is_some() && self.from.as_deref().is_none_or(str::is_empty) {
+                    return Err("from is missing: the address that mail comes from".to_owned());
+                }
+                Kind::Email(Mail { endpoint, token: self.token.clone(), from: self.from.clone() })
+            }
             "matrix" => Kind::Matrix(self.server_name.clone().ok_or("server_name is missing")?),
             "oauth" => {
                 let id_member = self.id_member.clone().ok_or("id_member is missing")?;
@@ -185,6 +214,7 @@ impl Provider {
         match &self.kind {
             Kind::Openid(issuer, _) => Some(format!("oidc:{issuer}")),
             Kind::OAuth(oauth, _) => Some(format!("oauth:{}#{}", oauth.userinfo_endpoint, oauth.id_member)),
+            Kind::Email(_) => Some("email".to_owned()),
             Kind::Matrix(_) => None,
         }
     }
@@ -235,9 +265,15 @@ mod tests {
         };
         let oauth = json!({"id": "f", "kind": "oauth", "name": "F", "client_id": "x", "id_member": "Email"});
         let cases = [
-            (json!([with("kind", json!("saml2"))]), "kind `saml2` is not supported: matrix, keycloak, oidc, oauth"),
+            (json!([with("kind", json!("saml2"))]), "kind `saml2` is not supported: matrix, keycloak, oidc, oauth, email"),
             (json!([with("id", json!("A B"))]), "the id must be"),
             (json!([with("id", json!("callback"))]), "the id must be"),
+            (json!([with("id", json!("email"))]), "the id must be"),
+            (json!([{"id": "m", "kind": "email", "name": "M", "endpoint": "https://mail.example/send"}]), "from is missing"),
+            (
+                json!([{"id": "m", "kind": "email", "name": "M", "endpoint": "http://mail.example/send", "from": "a@b"}]),
+                "endpoint must be",
+            ),
             (json!([with("issuer", json!("http://id.example"))]), "issuer must be an https URL"),
             (json!([with("issuer", json!(null))]), "issuer is missing"),
             (json!([with("client_id", json!(""))]), "client_id is missing"),

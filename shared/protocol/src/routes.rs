@@ -226,6 +226,9 @@ routes! {
     SIGN_IN: Get "/sign-in/{provider}", Broker, Access::Public, [], SignIn, Body::None, Page, "Send a browser to a provider to sign in";
     SIGN_IN_CALLBACK: Get "/sign-in/callback/{provider}", Broker, Access::Public, [], Address, Body::None, Page, "Where a provider sends a browser back to";
 
+    EMAIL_SHOW: Get "/sign-in/email/{provider}", Broker, Access::Public, [], Address, Body::None, Page, "Ask for the e-mail address that a code goes to";
+    EMAIL_SEND: Post "/sign-in/email/{provider}", Broker, Access::Public, [], SignIn, Body::Form(SMALL), Page, "Send a code to an e-mail address";
+
     AUTHORIZE: Get "/oauth2/authorize", Consent, Access::Public, [], Address, Body::None, Page, "Ask a person to let an app in (authorization code with PKCE)";
     CONSENT_SHOW: Get "/oauth2/consent", Consent, Access::Public, [], Consent, Body::None, Tmcp, "What an app asks for, for the person who is asked";
     CONSENT: Post "/oauth2/consent", Consent, Access::Public, [], Consent, Body::JsonOrForm(SMALL), Tmcp, "Agree to what an app asks for, or refuse it";

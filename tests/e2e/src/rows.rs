@@ -59,6 +59,7 @@ pub fn missing_parameter(route: &Route) -> &'static str {
         "/account/revoke" => "app",
         "/account/end" | "/account/profile" | "/account/export" | "/account/leave" => "token",
         "/account/stay" => "handle",
+        "/sign-in/email/{provider}" => "state",
         "/account/link" => "provider",
         "/account/link/confirm" => "handle",
         "/account/unlink" | "/account/choose" => "identity",

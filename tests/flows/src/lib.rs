@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod apps;
+mod email;
 mod linking;
 mod privacy;
 mod profiles;

@@ -16,6 +16,7 @@ pub const TOKEN: &str = "https://id.example/realms/w/token";
 pub const KEYS: &str = "https://id.example/realms/w/keys";
 pub const FORGE_TOKEN: &str = "https://forge.example/token";
 pub const FORGE_USER: &str = "https://forge.example/user";
+pub const MAIL: &str = "https://mail.example/send";
 pub const HS: &str = "http://hs:8008/_matrix/client/v3";
 
 #[derive(Clone)]
@@ -79,9 +80,11 @@ impl World {
                 "userinfo_endpoint": FORGE_USER, "scopes": ["read:user"]},
             {"id": "hs", "kind": "matrix", "name": "Matrix", "server_name": "hs"},
             {"id": "two", "kind": "matrix", "name": "Two", "server_name": "two"},
+            {"id": "mail", "kind": "email", "name": "E-mail", "endpoint": MAIL, "token": "mail-secret", "from": "us@tmcp.example"},
         ]);
         platform.set("PROVIDERS", &providers.to_string());
         let recorded = platform.recorded();
+        recorded.answer("POST", MAIL, 202, "");
         recorded.answer("GET", DISCOVERY, 200, &discovery(&json!({})));
         recorded.answer("GET", KEYS, 200, &tmcp_testkit::public_ring());
         recorded.answer("POST", FORGE_TOKEN, 200, r#"{"access_token":"forge-token","token_type":"bearer"}"#);

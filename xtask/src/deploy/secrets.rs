@@ -14,10 +14,11 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde_json::{Value, json};
 use tmcp_protocol::jwk::KeySet;
+use tmcp_protocol::provider::{self, Kind};
 use tmcp_protocol::service::ServiceKeys;
 
 use super::environment::{self, KeyIds};
-use crate::config::{self, Form, SETTINGS};
+use crate::config::{self, SETTINGS};
 use crate::files;
 use crate::keys::Keys;
 use crate::paths::{Paths, shown};
@@ -56,11 +57,8 @@ pub fn make(paths: &Paths, args: &SecretsArgs) -> Result<()> {
         "ADMIN_TOKEN": keys.admin_token,
         "AUDIT_KEY": keys.audit_key,
     });
-    let missing: Vec<_> = SETTINGS
-        .iter()
-        .filter(|s| s.secret && s.form != Form::Optional && secrets.get(s.name).is_none())
-        .map(|s| s.name)
-        .collect();
+    let missing: Vec<_> =
+        SETTINGS.iter().filter(|s| s.secret && !s.form.is_optional() && secrets.get(s.name).is_none()).map(|s| s.name).collect();
     ensure!(missing.is_empty(), "no way is known to make {}", missing.join(", "));
     files::write_json(&path, &secrets)?;
     println!("{shown}: made. Keep a copy where it is safe: without STORAGE_KEYS nothing that is stored can be read again.");
@@ -173,6 +171,11 @@ impl Secrets {
         }
         KeySet::parse_private(self.get("SIGNING_KEYS").unwrap_or_default())
             .map_err(|error| anyhow::anyhow!("SIGNING_KEYS: {error}"))?;
+        // Development prints mail; a deployment has nobody to read it.
+        let providers =
+            provider::parse(self.get("PROVIDERS").unwrap_or("[]")).map_err(|error| anyhow::anyhow!("PROVIDERS: {error}"))?;
+        let silent = providers.iter().find(|one| matches!(&one.kind, Kind::Email(mail) if mail.endpoint.is_none()));
+        ensure!(silent.is_none(), "PROVIDERS: a provider of kind email has no endpoint by which mail is sent");
         let ring = self.json("STORAGE_KEYS")?;
         let keys = ring.get("keys").and_then(Value::as_object).context("STORAGE_KEYS has no member keys")?;
         for (id, key) in keys {

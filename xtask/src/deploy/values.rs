@@ -116,7 +116,7 @@ fn check(setting: &Setting, value: Option<&str>) -> Result<()> {
 
 /// Settings that are numbers, by their units.
 fn is_amount(name: &str) -> bool {
-    ["_SECONDS", "_BYTES", "_KEYS", "_SAMPLE"].iter().any(|unit| name.ends_with(unit))
+    ["_SECONDS", "_DAYS", "_BYTES", "_KEYS", "_SAMPLE"].iter().any(|unit| name.ends_with(unit))
 }
 
 fn homeservers(value: &str) -> Result<()> {

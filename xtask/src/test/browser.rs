@@ -24,12 +24,14 @@ impl Suite<'_> {
             let _lock = tools::install_lock(self.paths, self.progress)?;
             AUTHLIB.ensure(self.paths, self.progress)?;
         }
-        // Where tests are going to have a second provider, a second homeserver, one whose certificate nobody vouches for, and whoever
-        // is told of attacks.
-        let [port, second, odd, alerts] = [http::free_port()?, http::free_port()?, http::free_port()?, http::free_port()?];
+        // Where tests are going to have a second provider, a second homeserver, one whose certificate nobody vouches for, whoever is
+        // told of attacks, and whoever sends mail.
+        let [port, second, odd] = [http::free_port()?, http::free_port()?, http::free_port()?];
+        let [alerts, mail] = [http::free_port()?, http::free_port()?];
         let server = self.start(runtime, runtime.name(), "browser", WIDE_LIMITS, |args| {
             args.with_keycloak = true;
             args.provider = second_provider(port);
+            args.provider.push(mail_provider(mail));
             args.homeserver = more_homeservers(second, odd);
             args.set.push(r#"FEDERATION_DENY=["denied.example"]"#.to_owned());
             args.set.push(format!("ALERT_WEBHOOK=http://localhost:{alerts}/hook?secret=1"));
@@ -40,6 +42,7 @@ impl Suite<'_> {
         command.current_dir(&folder).args(["--test", "--test-reporter=tap", "--test-concurrency=1", "--test-timeout=120000"]);
         command.env("TMCP_UP", &server.up_file).env("TMCP_CHROMIUM", chromium);
         command.env("TMCP_PROVIDER_PORT", port.to_string()).env("TMCP_ALERT_PORT", alerts.to_string());
+        command.env("TMCP_MAIL_PORT", mail.to_string());
         command.env("TMCP_SECOND_MATRIX_PORT", second.to_string()).env("TMCP_ODD_MATRIX_PORT", odd.to_string());
         command.env("TMCP_SYNAPSE_PYTHON", SYNAPSE.interpreter(self.paths));
         command.env("TMCP_PYTHON", AUTHLIB.interpreter(self.paths));
@@ -58,6 +61,13 @@ fn more_homeservers(second: u16, odd: u16) -> Vec<String> {
         entry("denied.example", url),
         entry("odd.example", format!("https://localhost:{odd}")),
     ]
+}
+
+/// Sign-ins by mail, which goes to the tests.
+fn mail_provider(port: u16) -> String {
+    json!({"id": "mail", "kind": "email", "name": "E-mail", "endpoint": format!("http://localhost:{port}/mail"),
+        "token": "secret-of-the-mail", "from": "us@tmcp.example"})
+    .to_string()
 }
 
 /// oidc-provider of the browser tests, twice: as what it is, and as a provider that speaks OAuth 2.0 alone.

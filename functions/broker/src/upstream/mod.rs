@@ -5,6 +5,7 @@ pub mod matrix_sso;
 pub mod oauth;
 pub mod openid;
 
+use crate::email;
 use crate::transaction::Proofs;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -39,6 +40,9 @@ pub async fn address<P: Platform>(call: &Call<P>, provider: &Provider, state: &s
             Ok(authorization(oauth.authorization_endpoint.clone(), registration, &back, state, proofs))
         }
         Kind::Matrix(server_name) => matrix_sso::address(call, server_name, &back, state).await,
+        Kind::Email(_) => {
+            Url::parse(&email::page_of(call, provider, state)).map_err(|error| Failure::internal(error.to_string()))
+        }
     }
 }
 
@@ -74,6 +78,7 @@ pub async fn prove<P: Platform>(
         }
         Kind::OAuth(oauth, registration) => oauth::prove(call, provider, oauth, redeemed(registration)).await,
         Kind::Matrix(server_name) => matrix_sso::prove(call, server_name, code).await,
+        Kind::Email(_) => email::prove(call, answer.require("state")?, code, call.now()).await,
     }
 }
 

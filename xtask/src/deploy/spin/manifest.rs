@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use toml::{Table, Value};
 
-use crate::config::{Form, SETTINGS, Setting};
+use crate::config::{SETTINGS, Setting};
 use crate::functions::Function;
 
 /// Where the manifest does not follow the table.
@@ -27,10 +27,10 @@ fn undeclared(manifest: &Table, setting: &Setting) -> Option<String> {
     let is = |key: &str| variable.get(key).and_then(Value::as_bool) == Some(true);
     let has_default = variable.get("default").is_some();
     match setting {
-        Setting { secret: true, form, .. } if !is("secret") || has_default != (*form == Form::Optional) => Some(format!(
+        Setting { secret: true, form, .. } if !is("secret") || has_default != form.is_optional() => Some(format!(
             "spin.toml: {name} is a secret: write {name} = {{ required = true, secret = true }}, or a default in the place of required if it may be left out"
         )),
-        Setting { form: Form::Optional, .. } if !has_default => {
+        Setting { form, .. } if form.is_optional() && !has_default => {
             Some(format!("spin.toml: {name} may be left out, and has no default"))
         }
         _ if is("required") == has_default => Some(format!("spin.toml: {name} must be either required or have a default")),
