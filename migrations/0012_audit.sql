@@ -17,6 +17,8 @@ CREATE TABLE audit_checkpoint (
 ) STRICT;
 
 CREATE INDEX audit_unsealed ON audit (id) WHERE seq IS NULL;
+CREATE INDEX audit_noticed ON audit (action, at) WHERE outcome = 'noticed';
+CREATE INDEX audit_first ON audit (target, id) WHERE action = 'sign_in.matrix.first';
 CREATE INDEX audit_refused_target ON audit (target, at) WHERE outcome = 'refused';
 CREATE INDEX audit_refused_address ON audit (address, at) WHERE outcome = 'refused';
 

@@ -134,7 +134,9 @@ fn verify(access: &Access, kept: Option<&Place>) -> Result<(usize, Place, Vec<Pr
         // The rest is judged nevertheless.
         Place { seq: start - 1, ..Place::default() }
     };
-    let (mut verifier, mut count, mut found) = (Verifier::new(&access.keys, from), 0, kept.is_none());
+    // What was kept may be where the log begins now; what is before that went, as it was to.
+    let is_gone = kept.is_some_and(|kept| kept.seq < from.seq || *kept == from);
+    let (mut verifier, mut count, mut found) = (Verifier::new(&access.keys, from), 0, kept.is_none() || is_gone);
     let (mut next, mut head) = (first, Place::default());
     while !next.rows.is_empty() {
         for row in &next.rows {

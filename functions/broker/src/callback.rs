@@ -53,7 +53,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let proven = match outcome {
         Ok(proven) => proven,
         Err(refusal) => {
-            tmcp_proof::audit(&call, provider.word, &provider.id, &refusal, Some(address)).await?;
+            tmcp_proof::audit(&call, (provider.word, Some(&provider.id)), "", &refusal, Some(address)).await?;
             let message = "what the provider answered does not prove who you are: go back, and sign in once more";
             return Err(Failure::new(ErrorCode::InvalidToken, message).because(refusal.to_string()));
         }

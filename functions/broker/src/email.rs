@@ -85,6 +85,12 @@ fn normal(text: &str) -> Option<String> {
     (is_one && domain.contains('.') && domain.split('.').all(label)).then_some(text)
 }
 
+/// The mailbox of an address: what stands behind a plus sign is the recipient's own mark.
+fn mailbox(address: &str) -> String {
+    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    format!("{}@{domain}", local.split('+').next().unwrap_or(local))
+}
+
 fn hash(state: &str, code: &str) -> String {
     sha256_hex(format!("tmcp-mail\n{state}\n{code}"))
 }
@@ -101,8 +107,9 @@ pub async fn send<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         let page = rendered(&AddressPage { name: &provider.name, id: &provider.id, state, address: &shown, problem })?;
         return Ok(page.with_status(StatusCode::BAD_REQUEST));
     };
-    // Whoever writes in somebody else's name fills that person's mailbox.
-    call.draw(&SubjectId::mail(&sha256_hex(&address)), LimitClass::Mail).await?;
+    // Whoever writes in somebody else's name fills that person's mailbox, or many.
+    call.draw(&SubjectId::address(&call.address), LimitClass::MailSource).await?;
+    call.draw(&SubjectId::mail(&sha256_hex(mailbox(&address))), LimitClass::Mail).await?;
     let code = format!("{:08}", u64::from_le_bytes(call.platform.random().bytes()) % DIGITS);
     let end = call.now().plus(LIFE_S * 1000);
     let put = stmt!(sql::PUT_EMAIL_CODE, sha256_hex(state), address.as_str(), hash(state, &code), end);
@@ -147,6 +154,7 @@ async fn deliver<P: Platform>(
 #[derive(Deserialize)]
 struct CodeRow {
     code: String,
+    address: String,
 }
 
 /// Counts a try; gives the page that asks once more where the code is not right. One that does not come from the browser of the sign-in
@@ -154,15 +162,18 @@ struct CodeRow {
 pub async fn wrong<P: Platform>(call: &Call<P>, provider: &Provider, answer: &Form) -> Result<Option<Reply>, Failure> {
     let (state, code) = (answer.require("state")?, answer.get("code").unwrap_or_default().trim());
     transaction::is_open(call, &provider.id, state).await?;
+    // As strict as a sign-in, since it is one.
+    call.draw(&SubjectId::address(&call.address), LimitClass::SignIn).await?;
     let row: Option<CodeRow> =
         call.platform.sql().first(stmt!(sql::TRY_EMAIL_CODE, sha256_hex(state), call.now(), TRIES)).await?;
-    if row.as_ref().is_some_and(|row| same_secret(&row.code, &hash(state, code))) {
-        return Ok(None);
-    }
-    let refusal = Refusal::Provider("a wrong code from a mail");
-    tmcp_proof::audit(call, provider.word, &provider.id, &refusal, Some(call.address.truncated())).await?;
     let problem = match row {
-        Some(_) => "This is not the code.",
+        Some(row) if same_secret(&row.code, &hash(state, code)) => return Ok(None),
+        Some(row) => {
+            let refusal = Refusal::Provider("a wrong code from a mail");
+            let from = Some(call.address.truncated());
+            tmcp_proof::audit(call, (provider.word, Some(&provider.id)), &row.address, &refusal, from).await?;
+            "This is not the code."
+        }
         None => "There is no code for this sign-in, or it was tried too often: have another one sent.",
     };
     let page = rendered(&CodePage { id: &provider.id, state, address: None, problem: Some(problem) })?;

@@ -14,12 +14,13 @@ const ROUNDS: usize = 200;
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let now = call.now();
     // Anybody can begin one: whoever begins many must not begin more than are forgotten.
-    for _ in 0..ROUNDS {
-        if call.platform.sql().query(stmt!(sql::FORGET_SIGN_INS, now)).await?.is_empty() {
-            break;
+    for statement in [sql::FORGET_SIGN_INS, sql::FORGET_EMAIL_CODES] {
+        for _ in 0..ROUNDS {
+            if call.platform.sql().query(stmt!(statement, now)).await?.is_empty() {
+                break;
+            }
         }
     }
-    call.platform.sql().query(stmt!(sql::FORGET_EMAIL_CODES, now)).await?;
     call.platform.sql().query(stmt!(sql::FORGET_DOCUMENTS, now.plus(-DOCUMENT_MS))).await?;
     Reply::json(&serde_json::json!({}))
 }

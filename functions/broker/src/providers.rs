@@ -15,7 +15,10 @@ pub fn all(platform: &impl Platform) -> Result<Arc<Vec<Provider>>, InvalidSettin
         let wrong = |problem| InvalidSetting { name: "PROVIDERS", problem };
         let all = provider::parse(json.expose()).map_err(wrong)?;
         // A mail is printed where nobody is meant but who develops.
-        let is_local = platform.config().get("ISSUER").is_some_and(|issuer| issuer.expose().starts_with("http://"));
+        let is_local = platform.config().get("ISSUER").is_some_and(|issuer| {
+            let host = issuer.expose().strip_prefix("http://").and_then(|rest| rest.split([':', '/']).next());
+            matches!(host, Some("127.0.0.1" | "localhost"))
+        });
         let silent = all.iter().find(|one| matches!(&one.kind, Kind::Email(mail) if mail.endpoint.is_none()));
         match silent {
             Some(one) if !is_local => Err(wrong(format!("provider `{}`: endpoint is missing, by which mail is sent", one.id))),

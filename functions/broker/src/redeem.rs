@@ -43,7 +43,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let proven = match prove(&call, &provider, brought).await? {
         Ok(proven) => proven,
         Err(refusal) => {
-            tmcp_proof::audit(&call, provider.word, &provider.id, &refusal, Some(address)).await?;
+            tmcp_proof::audit(&call, (provider.word, Some(&provider.id)), "", &refusal, Some(address)).await?;
             let message = "the code does not prove who you are";
             return Err(Failure::new(ErrorCode::InvalidMatrixCredentials, message).because(refusal.to_string()));
         }

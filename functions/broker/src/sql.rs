@@ -34,9 +34,9 @@ pub const PUT_EMAIL_CODE: &str = "INSERT INTO email_codes (state, address, code,
     ON CONFLICT (state) DO UPDATE SET address = excluded.address, code = excluded.code, tries = 0, expires_at = excluded.expires_at";
 /// Counts a try, while there are some left.
 pub const TRY_EMAIL_CODE: &str =
-    "UPDATE email_codes SET tries = tries + 1 WHERE state = ?1 AND expires_at > ?2 AND tries < ?3 RETURNING code";
+    "UPDATE email_codes SET tries = tries + 1 WHERE state = ?1 AND expires_at > ?2 AND tries < ?3 RETURNING code, address";
 /// Uses a code up.
 pub const TAKE_EMAIL_CODE: &str = "DELETE FROM email_codes WHERE state = ?1 AND code = ?2 AND expires_at > ?3 RETURNING address";
 /// Those that nobody used.
-pub const FORGET_EMAIL_CODES: &str =
-    "DELETE FROM email_codes WHERE state IN (SELECT state FROM email_codes WHERE expires_at <= ?1 LIMIT 500)";
+pub const FORGET_EMAIL_CODES: &str = "DELETE FROM email_codes WHERE state IN (SELECT state FROM email_codes WHERE expires_at <= ?1 LIMIT 500) \
+    RETURNING state";

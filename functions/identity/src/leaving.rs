@@ -117,7 +117,7 @@ pub async fn answer<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 pub async fn erase<P: Platform>(call: &Call<P>) -> Result<usize, Failure> {
     let database = call.platform.sql();
     database.query(stmt!(sql::BEGIN_ERASING, call.now())).await?;
-    let rows = database.query(stmt!(sql::ERASING)).await?;
+    let rows = database.query(stmt!(sql::ERASING, call.now())).await?;
     let mut erased = 0;
     for person in rows.into_iter().map(Row::decode::<PersonRow>) {
         let PersonRow { uid, .. } = person?;

@@ -121,8 +121,8 @@ pub const BEGIN_ERASING: &str = "UPDATE users SET erasing_at = ?1 WHERE erasing_
 /// One could not be erased: behind the others.
 pub const DELAY_ERASING: &str = "UPDATE users SET erasing_at = ?2 WHERE uid = ?1";
 /// Those that are being erased.
-pub const ERASING: &str =
-    "SELECT uid FROM users WHERE leaving_at IS NOT NULL AND erasing_at IS NOT NULL ORDER BY erasing_at LIMIT 50";
+pub const ERASING: &str = "SELECT uid FROM users WHERE leaving_at IS NOT NULL AND erasing_at IS NOT NULL \
+    AND (suspension IS NULL OR suspended_until <= ?1) ORDER BY erasing_at LIMIT 50";
 /// Everything of a person, the person last.
 pub const ERASE: [&str; 7] = [
     "DELETE FROM identities WHERE uid = ?1",

@@ -45,7 +45,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let (proven, level) = match prove(&call, &request).await? {
         Ok(proven) => proven,
         Err(refusal) => {
-            tmcp_proof::audit(&call, "matrix", claim, &refusal, address.map(str::to_owned)).await?;
+            tmcp_proof::audit(&call, ("matrix", None), claim, &refusal, address.map(str::to_owned)).await?;
             return Err(no_proof(&refusal));
         }
     };

@@ -53,8 +53,8 @@ pub async fn run<P: Platform>(platform: &P, settings: &Settings, trace: &Trace, 
 /// The audit log's part. Whoever keeps what it answers, number and seal, knows what was there.
 async fn audited<P: Platform>(platform: &P, settings: &Settings) -> Result<Value, Failure> {
     let (sealed, head) = audit_log::seal_all(platform).await?;
-    let alerts = alerts::send(platform, settings).await?;
     audit_log::prune(platform).await?;
+    let alerts = alerts::send(platform, settings).await?;
     Ok(json!({"sealed": sealed, "alerts": alerts, "head": head}))
 }
 

@@ -6,10 +6,13 @@
 //! | `token_reuse` | a code or refresh token came a second time: two have it |
 //! | `openid_replay` | a Matrix OpenID token came a second time |
 //! | `new_homeserver` | the first person of a homeserver signed in |
+//! | `log_changed` | rows of long ago came without a seal |
+//!
+//! A sign about one account, network or server is noticed once an hour: whoever can cause one could bury others under it.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tmcp_http::{Failure, audit, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::Millis;
@@ -19,8 +22,8 @@ use tmcp_protocol::audit::{AuditRow, Place};
 const OF_ONE_ACCOUNT: i64 = 10;
 const FROM_ONE_NETWORK: i64 = 50;
 const HOUR_MS: i64 = 60 * 60 * 1000;
-/// Accounts and networks that a portion asks about at most, those with the most failures in it first.
-const MOST: usize = 20;
+/// New homeservers that a portion asks about at most.
+const MOST: usize = 50;
 
 /// A sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,10 +37,10 @@ pub struct Sign {
 }
 
 impl Sign {
-    fn new(name: &'static str, row: &AuditRow, at: &Place, detail: Value) -> Self {
-        let hash = sha256_hex(format!("{}\n{name}", at.seal));
+    fn new(name: &'static str, at: &Place, about: Option<&str>, detail: Value) -> Self {
+        let hash = sha256_hex(format!("{}\n{name}\n{}", at.seal, about.unwrap_or_default()));
         let id = format!("aud_{}", hash.get(..26).unwrap_or(&hash));
-        Self { id, name, about: row.target.clone(), address: row.address.clone(), detail }
+        Self { id, name, about: about.map(str::to_owned), address: None, detail }
     }
 
     /// As a row of the log.
@@ -53,94 +56,77 @@ fn is_refused_sign_in(row: &AuditRow) -> bool {
 
 /// What one row says by itself.
 fn by_itself(row: &AuditRow, at: &Place) -> Option<Sign> {
+    let from = json!({"action": row.action, "address": row.address});
     if row.outcome == "refused" && row.action.ends_with(".reuse") {
-        let mut sign = Sign::new("token_reuse", row, at, json!({"action": row.action, "person": row.actor}));
-        sign.about.clone_from(&row.actor);
-        return Some(sign);
+        return Some(Sign::new("token_reuse", at, row.actor.as_deref(), from));
     }
     let detail: Value = row.detail.as_ref().and_then(|text| serde_json::from_slice(text.as_bytes()).ok()).unwrap_or_default();
     let is_replay = is_refused_sign_in(row) && detail.get("reason").and_then(Value::as_str) == Some("OpenID token used before");
-    is_replay.then(|| Sign::new("openid_replay", row, at, json!({})))
+    is_replay.then(|| Sign::new("openid_replay", at, row.target.as_deref(), from))
 }
 
+/// How often sign-ins of an account, or from a network, were refused.
 #[derive(Deserialize)]
 struct Failures {
-    target: i64,
-    address: i64,
+    name: String,
+    count: i64,
 }
 
-/// Whether a count that grew by `here` reached `most` meanwhile.
-fn crossed(count: i64, here: i64, most: i64) -> bool {
-    count >= most && count - here < most
-}
-
-/// The failures of one account, or from one network, in a portion of the log.
-struct Failed<'a> {
-    is_account: bool,
-    key: &'a str,
-    here: i64,
-    last: &'a (AuditRow, Place),
-}
-
-/// Those with the most of them.
-fn most_failed(sealed: &[(AuditRow, Place)]) -> Vec<Failed<'_>> {
-    let mut all: BTreeMap<(bool, &str), Failed<'_>> = BTreeMap::new();
-    for last in sealed.iter().filter(|(row, _)| is_refused_sign_in(row)) {
-        for (is_account, key) in [(true, &last.0.target), (false, &last.0.address)] {
-            let Some(key) = key else { continue };
-            let failed = all.entry((is_account, key)).or_insert(Failed { is_account, key, here: 0, last });
-            (failed.here, failed.last) = (failed.here + 1, last);
-        }
-    }
-    let mut most: Vec<Failed<'_>> = all.into_values().collect();
-    most.sort_by_key(|failed| -failed.here);
-    most.truncate(MOST);
-    most
-}
-
-/// What a portion of the log is signs of.
-pub async fn of<P: Platform>(platform: &P, sealed: &[(AuditRow, Place)]) -> Result<Vec<Sign>, Failure> {
+/// What a portion of the log is signs of; `late` rows of it came without the seal that they should have had long ago.
+pub async fn of<P: Platform>(platform: &P, sealed: &[(AuditRow, Place)], late: usize) -> Result<Vec<Sign>, Failure> {
+    let Some((last, place)) = sealed.last() else { return Ok(Vec::new()) };
+    let since = last.at.plus(-HOUR_MS);
     let mut signs: Vec<Sign> = sealed.iter().filter_map(|(row, at)| by_itself(row, at)).collect();
-    for failed in most_failed(sealed) {
-        let (target, address) = if failed.is_account { (Some(failed.key), None) } else { (None, Some(failed.key)) };
-        let (row, at) = failed.last;
-        let since = row.at.plus(-HOUR_MS);
-        let found: Option<Failures> =
-            platform.sql().first(stmt!(audit::FAILURES, target, address, since, row.id.as_str())).await?;
-        let Some(found) = found else { continue };
-        let (count, limit, by) = match failed.is_account {
-            true => (found.target, OF_ONE_ACCOUNT, "account"),
-            false => (found.address, FROM_ONE_NETWORK, "network"),
-        };
-        if crossed(count, failed.here, limit) {
+    if late > 0 {
+        signs.push(Sign::new("log_changed", place, None, json!({ "rows": late })));
+    }
+    let refused = || sealed.iter().map(|(row, _)| row).filter(|row| is_refused_sign_in(row));
+    let accounts: BTreeSet<&String> = refused().filter_map(|row| row.target.as_ref()).collect();
+    let networks: BTreeSet<&String> = refused().filter_map(|row| row.address.as_ref()).collect();
+    for (names, statement, limit, is_account) in
+        [(accounts, audit::FAILURES_OF, OF_ONE_ACCOUNT, true), (networks, audit::FAILURES_FROM, FROM_ONE_NETWORK, false)]
+    {
+        let found: Vec<Failures> = platform.sql().rows(stmt!(statement, json!(names).to_string(), since)).await?;
+        for Failures { name, count } in found.into_iter().filter(|failures| failures.count >= limit) {
+            let by = if is_account { "account" } else { "network" };
             let detail = json!({"within_seconds": HOUR_MS / 1000, "count": count, "by": by});
-            let mut sign = Sign::new("many_failures", row, at, detail);
-            if failed.is_account {
-                sign.address = None;
-            } else {
-                sign.about = None;
-                sign.id.push('n');
+            let mut sign = Sign::new("many_failures", place, Some(&name), detail);
+            if !is_account {
+                sign.address = sign.about.take();
             }
             signs.push(sign);
         }
     }
-    for (row, at) in sealed.iter().filter(|(row, _)| row.action == "sign_in.matrix.first").take(MOST) {
-        let Some(server) = &row.target else { continue };
-        let before = platform.sql().query(stmt!(audit::SERVER_BEFORE, server.as_str(), row.id.as_str())).await?;
-        if before.is_empty() {
-            signs.push(Sign::new("new_homeserver", row, at, json!({})));
+    let mut servers: BTreeMap<&String, &(AuditRow, Place)> = BTreeMap::new();
+    for entry in sealed.iter().filter(|(row, _)| row.action == "sign_in.matrix.first") {
+        if let Some(server) = &entry.0.target {
+            servers.entry(server).or_insert(entry);
         }
     }
-    Ok(signs)
+    for (server, (row, at)) in servers.into_iter().take(MOST) {
+        let before = platform.sql().query(stmt!(audit::SERVER_BEFORE, server.as_str(), row.id.as_str())).await?;
+        if before.is_empty() {
+            signs.push(Sign::new("new_homeserver", at, Some(server), json!({})));
+        }
+    }
+    unheard(platform, signs, since).await
 }
 
-#[cfg(test)]
-mod tests {
-    use super::crossed;
-
-    #[test]
-    fn a_count_reaches_its_end_once() {
-        assert!(crossed(10, 1, 10) && crossed(12, 3, 10) && crossed(50, 50, 10));
-        assert!(!crossed(9, 9, 10) && !crossed(11, 1, 10) && !crossed(30, 5, 10));
+/// Without those that were noticed within the hour, and each once.
+async fn unheard<P: Platform>(platform: &P, signs: Vec<Sign>, since: Millis) -> Result<Vec<Sign>, Failure> {
+    let mut seen = BTreeSet::new();
+    let mut signs: Vec<Sign> =
+        signs.into_iter().filter(|sign| seen.insert((sign.name, sign.about.clone(), sign.address.clone()))).collect();
+    if signs.is_empty() {
+        return Ok(signs);
     }
+    let keys: Vec<Value> = signs.iter().map(|sign| sign.row(since)).collect();
+    let noticed = platform.sql().query(stmt!(audit::NOTICED, json!(keys).to_string(), since)).await?;
+    let noticed: BTreeSet<i64> = noticed.iter().filter_map(|row| row.0.get("n").and_then(Value::as_i64)).collect();
+    let mut n = -1;
+    signs.retain(|_| {
+        n += 1;
+        !noticed.contains(&n)
+    });
+    Ok(signs)
 }

@@ -74,7 +74,7 @@ pub fn statement(platform: &impl Platform, entry: Entry<'_>) -> Statement {
 pub const HEAD: &str = "SELECT seq, seal FROM audit_head WHERE one = 1";
 /// Rows that are not sealed yet.
 pub const UNSEALED: &str = "SELECT id, at, action, outcome, actor, target, address, request_id, detail FROM audit \
-    WHERE seq IS NULL ORDER BY id LIMIT 200";
+    WHERE seq IS NULL ORDER BY id LIMIT 500";
 /// Moves the head on from where it was.
 pub const MOVE_HEAD: &str = "UPDATE audit_head SET seq = ?1, seal = ?2 WHERE one = 1 AND seq = ?3 AND seal = ?4";
 /// Seals rows (a JSON array of id, seq, seal), if the head is ours.
@@ -87,10 +87,17 @@ pub const NOTICE: &str = "INSERT INTO audit (id, at, action, outcome, target, ad
 /// The operator is to be told of them.
 pub const ALERT: &str = "INSERT INTO alerts (id, attempts, due_at) SELECT j.value ->> 'id', 0, ?3 FROM json_each(?1) j \
     WHERE (SELECT h.seal FROM audit_head h) = ?2 ON CONFLICT (id) DO NOTHING";
-/// Sign-ins that were refused, of somebody and from somewhere, up to a row.
-pub const FAILURES: &str = "SELECT (SELECT COUNT(*) FROM audit t WHERE t.outcome = 'refused' AND t.target = +?1 AND t.at > ?3 \
-    AND t.id <= ?4 AND t.action LIKE 'sign_in.%') AS target, (SELECT COUNT(*) FROM audit a WHERE a.outcome = 'refused' \
-    AND a.address = +?2 AND a.at > ?3 AND a.id <= ?4 AND a.action LIKE 'sign_in.%') AS address";
+/// Sign-ins that were refused since then, of each account (a JSON array).
+pub const FAILURES_OF: &str = "SELECT k.value AS name, (SELECT COUNT(*) FROM audit t WHERE t.outcome = 'refused' AND t.target = k.value \
+    AND t.at > ?2 AND t.action LIKE 'sign_in.%') AS count FROM json_each(?1) k";
+/// The same from each network.
+pub const FAILURES_FROM: &str = "SELECT k.value AS name, (SELECT COUNT(*) FROM audit t WHERE t.outcome = 'refused' AND t.address = k.value \
+    AND t.at > ?2 AND t.action LIKE 'sign_in.%') AS count FROM json_each(?1) k";
+/// Which of these signs (a JSON array) were noticed since then: their places in it.
+pub const NOTICED: &str = "SELECT j.key AS n FROM json_each(?1) j WHERE EXISTS (SELECT 1 FROM audit n WHERE n.outcome = 'noticed' \
+    AND n.action = j.value ->> 'action' AND n.at > ?2 AND n.target IS j.value ->> 'target' AND n.address IS j.value ->> 'address')";
+/// The last sealed row.
+pub const LAST_SEALED: &str = "SELECT at, seq, seal FROM audit WHERE seq = ?1";
 /// Whether somebody of that server came before a row.
 pub const SERVER_BEFORE: &str = "SELECT id FROM audit WHERE action = 'sign_in.matrix.first' AND target = ?1 AND id < ?2 LIMIT 1";
 /// A portion of the log behind a number, for who verifies it.

@@ -37,16 +37,16 @@ pub enum Refusal {
     Leaving,
 }
 
-/// One audit row about a sign-in by a kind of identity. `target` is whom it claimed to be, or where it came from.
+/// One audit row about a sign-in at a provider, or by Matrix token without one. `claimed` is whom it claimed to be, as far as that is known.
 pub async fn audit<P: Platform>(
     call: &Call<P>,
-    kind: &str,
-    target: &str,
+    (kind, provider): (&str, Option<&str>),
+    claimed: &str,
     refusal: &Refusal,
     address: Option<String>,
 ) -> Result<(), Failure> {
-    let detail = Some(json!({ "reason": refusal.to_string() }));
-    let (action, target) = (format!("sign_in.{kind}"), Some(target).filter(|target| !target.is_empty()));
+    let detail = Some(json!({"reason": refusal.to_string(), "provider": provider}));
+    let (action, target) = (format!("sign_in.{kind}"), Some(claimed).filter(|claimed| !claimed.is_empty()));
     let entry = Entry { action: &action, outcome: "refused", target, address, detail, ..Entry::default() };
     call.platform.sql().query(call.audit(entry)).await?;
     Ok(())

@@ -68,6 +68,8 @@ classes! {
     TokenValidation = "token_validation", 1000 per 60 s, burst 100;
     /// Account routes: logout and the like.
     Account = "account", 60 per 60 s, burst 10;
+    /// By source address: codes sent to e-mail addresses.
+    MailSource = "mail_source", 20 per 3600 s, burst 5;
     /// By recipient: codes sent to an e-mail address.
     Mail = "mail", 5 per 3600 s, burst 1;
     /// Exports of everything that is held about a person.

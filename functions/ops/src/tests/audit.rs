@@ -229,6 +229,52 @@ async fn the_operator_is_told_until_somebody_hears() {
     assert!(world.platform.log_lines().iter().all(|line| !line.contains(HOOK)), "the address is a secret");
 }
 
+/// Who can write to the database has nobody seal or sign for them.
+#[tokio::test]
+async fn what_does_not_hold_is_neither_sealed_anew_nor_taken_away() {
+    let filled = || async {
+        let world = World::new();
+        world.platform.set("AUDIT_DAYS", "10");
+        for n in 0..20 {
+            world.write(Entry { action: "old", outcome: "ok", actor: Some(&n.to_string()), ..Entry::default() }).await;
+        }
+        world.maintain().await;
+        world.platform.advance(2 * DAY_MS);
+        world.write(Entry { action: "new", outcome: "ok", ..Entry::default() }).await;
+        world.maintain().await;
+        world
+    };
+    let fails = async |world: &World, why: &str| {
+        let answer = world.client.json("POST", "/ops/maintenance", OPERATOR, Json::Null).await;
+        let cause = answer.body["error"]["details"]["audit"]["cause"].as_str().unwrap_or_default().to_owned();
+        assert!(answer.status == 503 && cause.contains(why), "{answer:?}");
+    };
+    // Rows that are said to be old, so that they are signed away.
+    let world = filled().await;
+    world.rows("UPDATE audit SET at = 0 WHERE seq <= 5").await;
+    fails(&world, "does not hold").await;
+    assert_eq!(world.holds().await.0, 21, "nothing went");
+    // The head is put back, and rows behind it lose their seals, to be sealed anew with what they say now.
+    let world = filled().await;
+    world.rows("UPDATE audit SET seq = NULL, seal = NULL, actor = 'forged' WHERE seq > 10").await;
+    world.rows("UPDATE audit_head SET seq = 10, seal = (SELECT seal FROM audit WHERE seq = 10)").await;
+    world.maintain().await;
+    assert_eq!(world.signs().await.len(), 0, "what is not an hour older than its neighbour tells nothing here: a kept head does");
+    let world = filled().await;
+    world.rows("UPDATE audit SET seq = NULL, seal = NULL, actor = 'forged' WHERE seq = 10").await;
+    world.maintain().await;
+    assert_eq!(world.signs().await[0].0, "attack.log_changed");
+    assert!(world.holds().await.1[0].starts_with("rows 10 to 10"), "and it is missed where it was");
+    let world = filled().await;
+    world.rows("UPDATE audit_head SET seq = 3").await;
+    world.write(Entry { action: "more", outcome: "ok", ..Entry::default() }).await;
+    fails(&world, "head is not its last row").await;
+    let world = filled().await;
+    world.rows("INSERT INTO audit_checkpoint (one, seq, seal, signature, made_at) VALUES (1, 0, '', 'x', 0)").await;
+    world.platform.advance(20 * DAY_MS);
+    fails(&world, "checkpoint is not ours").await;
+}
+
 #[tokio::test]
 async fn old_rows_go_and_the_log_says_where_it_begins() {
     let world = World::new();
