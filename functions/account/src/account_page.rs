@@ -66,8 +66,7 @@ async fn identities<P: Platform>(call: &Call<P>, browser: &Browser, offered: &[O
 /// GET /account
 pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let Some(browser) = browser::current(&call).await? else {
-        let here = if call.query.is_empty() { call.path.clone() } else { format!("{}?{}", call.path, call.query) };
-        return sign_in::page(&call, None, &here).await.map(Reply::page);
+        return sign_in::page(&call, None, &call.here()).await.map(Reply::page);
     };
     let now = call.now();
     let rows: Vec<BrowserRow> =

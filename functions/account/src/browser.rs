@@ -11,8 +11,8 @@ use tmcp_http::subject::{self, Held, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, sha256_hex};
 use tmcp_pages::{Browser, Form, Session};
 use tmcp_ports::{Platform, Random, Sql, stmt};
+use tmcp_protocol::Millis;
 use tmcp_protocol::ids::ulid;
-use tmcp_protocol::{ErrorCode, Millis};
 
 /// A session that nobody used for so long is over.
 pub const IDLE_MS: i64 = 24 * 60 * 60 * 1000;
@@ -66,8 +66,7 @@ pub async fn current<P: Platform>(call: &Call<P>) -> Result<Option<Browser>, Fai
 
 /// Who is there; refuses where nobody is.
 pub async fn required<P: Platform>(call: &Call<P>) -> Result<Browser, Failure> {
-    let signed_out = || Failure::new(ErrorCode::InvalidToken, "this browser is signed out: sign in, and try once more");
-    current(call).await?.ok_or_else(signed_out)
+    current(call).await?.ok_or_else(tmcp_pages::signed_out)
 }
 
 /// Who sent a form of ours; refuses one that another page made up.

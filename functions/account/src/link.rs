@@ -16,6 +16,7 @@ use crate::sign_in::{self, Identity};
 use crate::sql::{self, CutOffRow};
 use http::header;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tmcp_http::cookie::{self, Cookie};
 use tmcp_http::internal::Refused;
@@ -42,12 +43,7 @@ pub fn told(refused: Refused) -> Failure {
 
 /// Who comes from where decides who gets in: only who proved just now who they are may change it.
 pub fn is_fresh<P: Platform>(call: &Call<P>, browser: &Browser) -> Result<(), Failure> {
-    match browser.is_fresh(call.now()) {
-        true => Ok(()),
-        false => {
-            Err(Failure::new(ErrorCode::InsufficientPermissions, "sign in once more first: this needs a sign-in of a moment ago"))
-        }
-    }
+    if browser.is_fresh(call.now()) { Ok(()) } else { Err(tmcp_pages::stale()) }
 }
 
 #[derive(Deserialize)]
@@ -117,14 +113,7 @@ async fn change<P: Platform>(call: &Call<P>, what: &Route) -> Result<Reply, Fail
     let browser = browser::sender(call, Form::Link, &form).await?;
     is_fresh(call, &browser)?;
     let stays = if *what == INTERNAL_UNLINK { browser.id.clone() } else { String::new() };
-    let row = begin_cut_off(call, &browser.uid, stays).await?;
-    match call.ask::<Value>(what, &json!({"uid": browser.uid, "id": id})).await? {
-        Ok(_) => cut_off(call, &row).await?,
-        Err(refused) => {
-            call.platform.sql().query(stmt!(sql::FINISH_CUT_OFF, row.note)).await?;
-            return Err(told(refused));
-        }
-    }
+    let _: Value = signing_out(call, &browser.uid, stays, what, &json!({"uid": browser.uid, "id": id})).await?;
     Ok(Reply::see_other(ACCOUNT.path))
 }
 
@@ -133,13 +122,25 @@ struct App {
     app_id: String,
 }
 
-/// Notes that a person is to be signed out, before the change that it is for: who dies after that cannot ask again, and to be signed out
-/// for nothing does no harm.
-pub async fn begin_cut_off<P: Platform>(call: &Call<P>, uid: &Uid, browser: String) -> Result<CutOffRow, Failure> {
+/// Has another function change something, and signs the person out of everything but one browser, if one stays. That they are to be is
+/// noted before: who dies after the change cannot ask again, and to be signed out for nothing does no harm. Who is refused is told.
+pub async fn signing_out<P: Platform, T: DeserializeOwned>(
+    call: &Call<P>,
+    uid: &Uid,
+    browser: String,
+    what: &Route,
+    body: &Value,
+) -> Result<T, Failure> {
     let row = CutOffRow { note: ulid(call.now(), call.platform.random().bytes()), uid: uid.clone(), browser };
     let begin = stmt!(sql::BEGIN_CUT_OFF, row.note.as_str(), uid.as_str(), row.browser.as_str(), call.now());
     call.platform.sql().query(begin).await?;
-    Ok(row)
+    match call.ask(what, body).await? {
+        Ok(answer) => cut_off(call, &row).await.map(|()| answer),
+        Err(refused) => {
+            call.platform.sql().query(stmt!(sql::FINISH_CUT_OFF, row.note)).await?;
+            Err(told(refused))
+        }
+    }
 }
 
 /// Signs a person out of everything but one browser, if one stays; can be repeated.

@@ -28,21 +28,16 @@ use tmcp_protocol::routes::{
     ACCOUNT, INTERNAL_APPS, INTERNAL_EXPORT_CONSENT, INTERNAL_EXPORT_IDENTITY, INTERNAL_EXPORT_STORAGE, INTERNAL_LEAVE,
     INTERNAL_STAY, INTERNAL_STAY_SHOW, Route,
 };
-use tmcp_protocol::{ErrorCode, Millis, Uid};
+use tmcp_protocol::{Millis, Uid};
 
-/// A sign-in counts as one of a moment ago for so long.
-const FRESH_S: i64 = 10 * 60;
-
-/// The person of a platform token that was issued a moment ago.
+/// The person of a platform token, if they proved a moment ago who they are.
 fn fresh<P: Platform>(call: &Call<P>) -> Result<Uid, Failure> {
     call.answer_is_for(Reader::Host);
     let claims = call.platform_claims()?;
     people::may_decide(claims.level)?;
-    match claims.auth_time > call.now().seconds() - FRESH_S {
+    match tmcp_pages::is_fresh(Millis::from_seconds(claims.auth_time), call.now()) {
         true => Ok(claims.sub.clone()),
-        false => {
-            Err(Failure::new(ErrorCode::InsufficientPermissions, "sign in once more first: this needs a sign-in of a moment ago"))
-        }
+        false => Err(tmcp_pages::stale()),
     }
 }
 
@@ -146,17 +141,9 @@ struct Left {
 
 /// Has identity note it, and signs them out everywhere; gives when they are erased.
 async fn go<P: Platform>(call: &Call<P>, uid: &Uid) -> Result<String, Failure> {
-    let row = link::begin_cut_off(call, uid, String::new()).await?;
-    match call.ask::<Left>(&INTERNAL_LEAVE, &json!({ "uid": uid })).await? {
-        Ok(left) => {
-            link::cut_off(call, &row).await?;
-            Ok(left.erased_at)
-        }
-        Err(refused) => {
-            call.platform.sql().query(stmt!(sql::FINISH_CUT_OFF, row.note)).await?;
-            Err(told(refused))
-        }
-    }
+    let body = json!({ "uid": uid });
+    let left: Left = link::signing_out(call, uid, String::new(), &INTERNAL_LEAVE, &body).await?;
+    Ok(left.erased_at)
 }
 
 /// DELETE /api/v1/privacy/account

@@ -8,7 +8,6 @@ use tmcp_http::cookie::{self, Cookie};
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_pages::{Browser, Form, Session};
 use tmcp_ports::Platform;
-use tmcp_protocol::ErrorCode;
 use tmcp_protocol::routes::INTERNAL_BROWSER;
 
 #[derive(Deserialize)]
@@ -38,14 +37,12 @@ pub async fn current<P: Platform>(call: &Call<P>) -> Result<Option<Browser>, Fai
 
 /// Who is there, or the page by which they sign in and come back.
 pub async fn or_sign_in<P: Platform>(call: &Call<P>, client: Option<&Client>) -> Result<Result<Browser, Reply>, Failure> {
-    let here = if call.query.is_empty() { call.path.clone() } else { format!("{}?{}", call.path, call.query) };
-    let (browser, seat) = ask(call, Some(&here), client.map(|client| client.name.as_str())).await?;
+    let (browser, seat) = ask(call, Some(&call.here()), client.map(|client| client.name.as_str())).await?;
     Ok(browser.ok_or_else(|| Reply::page(seat.page.unwrap_or_default())))
 }
 
 /// Who sent a form of ours; refuses one that another page made up.
 pub async fn sender<P: Platform>(call: &Call<P>, kind: Form, form: &body::Form) -> Result<Browser, Failure> {
     let token = form.require("token")?;
-    let signed_out = || Failure::new(ErrorCode::InvalidToken, "this browser is signed out: sign in, and try once more");
-    current(call).await?.ok_or_else(signed_out)?.sent(kind, token)
+    current(call).await?.ok_or_else(tmcp_pages::signed_out)?.sent(kind, token)
 }

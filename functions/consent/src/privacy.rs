@@ -4,9 +4,8 @@ use crate::sql;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tmcp_http::cors::Reader;
-use tmcp_http::{Call, Failure, Reply};
-use tmcp_http::{audit, people};
-use tmcp_ports::{Platform, Row, Sql, stmt};
+use tmcp_http::{Call, Failure, Reply, audit, people};
+use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::{Millis, Uid};
 
 #[derive(Deserialize)]
@@ -46,8 +45,7 @@ pub async fn list<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     people::may_decide(claims.level)?;
     let uid = &claims.sub;
     let after = call.parameter("after").unwrap_or_default();
-    let rows = call.platform.sql().query(stmt!(audit::OF, uid.as_str(), after, "consent.")).await?;
-    let rows: Vec<Decided> = rows.into_iter().map(Row::decode).collect::<Result<_, _>>()?;
+    let rows: Vec<Decided> = call.platform.sql().rows(stmt!(audit::OF, uid.as_str(), after, "consent.")).await?;
     let next = rows.last().filter(|_| rows.len() == 500).map(|row| row.id.clone());
     let shown = |row: Decided| {
         let detail: Value = row.detail.and_then(|text| serde_json::from_slice(text.as_bytes()).ok()).unwrap_or_default();

@@ -5,7 +5,7 @@ use crate::sql::{self, AccountRow, IdentityRow};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tmcp_http::{Call, Failure, Reply, audit};
-use tmcp_ports::{Platform, Row, Sql, stmt};
+use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::{Millis, Uid};
 
 #[derive(Deserialize)]
@@ -33,8 +33,8 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         None => person(&call, &uid).await?,
         Some(_) => Vec::new(),
     };
-    let done = call.platform.sql().query(stmt!(audit::OF, uid.as_str(), after.unwrap_or_default(), None::<&str>)).await?;
-    let done: Vec<Done> = done.into_iter().map(Row::decode).collect::<Result<_, _>>()?;
+    let done = stmt!(audit::OF, uid.as_str(), after.unwrap_or_default(), None::<&str>);
+    let done: Vec<Done> = call.platform.sql().rows(done).await?;
     let next = done.last().filter(|_| done.len() == 500).map(|row| row.id.clone());
     rows.extend(done.into_iter().map(|row| {
         let detail: Option<Value> = row.detail.and_then(|text| serde_json::from_slice(text.as_bytes()).ok());

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tmcp_http::audit::Entry;
 use tmcp_http::settings::InvalidSetting;
 use tmcp_http::{Call, Failure, Reply, outbox, sha256_hex};
-use tmcp_ports::{Config, Platform, Row, Sql, stmt};
+use tmcp_ports::{Config, Platform, Sql, stmt};
 use tmcp_protocol::routes::{
     INTERNAL_END_APP, INTERNAL_ERASE, INTERNAL_ERASE_ACCOUNT, INTERNAL_ERASE_BROKER, INTERNAL_ERASE_CONSENT, Route,
 };
@@ -117,10 +117,9 @@ pub async fn answer<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 pub async fn erase<P: Platform>(call: &Call<P>) -> Result<usize, Failure> {
     let database = call.platform.sql();
     database.query(stmt!(sql::BEGIN_ERASING, call.now())).await?;
-    let rows = database.query(stmt!(sql::ERASING, call.now())).await?;
+    let people: Vec<PersonRow> = database.rows(stmt!(sql::ERASING, call.now())).await?;
     let mut erased = 0;
-    for person in rows.into_iter().map(Row::decode::<PersonRow>) {
-        let PersonRow { uid, .. } = person?;
+    for PersonRow { uid, .. } in people {
         // One that cannot be erased does not keep the others from it.
         match erase_one(call, &uid).await {
             Ok(()) => erased += 1,

@@ -196,15 +196,14 @@ async fn store<P: Platform>(call: &Call<P>, uid: &Uid, change: Change) -> Result
 
 /// Makes a change at the homeserver, if that is wanted, and here.
 async fn make<P: Platform>(call: &Call<P>, row: &ProfileRow, change: Change, own: Option<&Own>) -> Result<Reply, Failure> {
-    let Change { display_name, bio, avatar_url } = change;
     if let Some(own) = own {
-        for (name, value) in [("displayname", &display_name), ("avatar_url", &avatar_url)] {
+        for (name, value) in [("displayname", &change.display_name), ("avatar_url", &change.avatar_url)] {
             if let Some(value) = value {
                 own.set(call, name, value.as_deref()).await?;
             }
         }
     }
-    store(call, &row.uid, Change { display_name, bio, avatar_url }).await?;
+    store(call, &row.uid, change).await?;
     // What is the same there now has not changed the next time.
     if let Some(Own { id, .. }) = own {
         looking::look(call, &row.uid, id).await?;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tmcp_http::settings::{InvalidSetting, remembered, require};
 use tmcp_http::{Call, Failure, Reply, audit, metrics};
-use tmcp_ports::{Clock, Config, Platform, Row, Sql, stmt};
+use tmcp_ports::{Clock, Config, Platform, Sql, stmt};
 use tmcp_protocol::Millis;
 use tmcp_protocol::audit::{AuditRow, Place, Verifier, checkpoint, is_checkpoint, seal};
 use tmcp_protocol::service::ServiceKeys;
@@ -164,8 +164,7 @@ struct Checkpoint {
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let after = call.parameter("after").unwrap_or_else(|| "0".to_owned());
     let after: i64 = after.parse().map_err(|_| Failure::invalid("after must be the number of a row"))?;
-    let rows = call.platform.sql().query(stmt!(audit::SEALED, after)).await?;
-    let rows: Vec<AuditRow> = rows.into_iter().map(Row::decode).collect::<Result<_, _>>()?;
+    let rows: Vec<AuditRow> = call.platform.sql().rows(stmt!(audit::SEALED, after)).await?;
     let begins: Option<Checkpoint> = call.platform.sql().first(stmt!(audit::CHECKPOINT)).await?;
     let begins = begins.map(|it| json!({"seq": it.seq, "seal": it.seal, "signature": it.signature}));
     Reply::json(&json!({"rows": rows, "checkpoint": begins, "head": head(&call.platform).await?}))

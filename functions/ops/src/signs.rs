@@ -115,7 +115,7 @@ pub async fn of<P: Platform>(platform: &P, sealed: &[(AuditRow, Place)], late: u
 /// Without those that were noticed within the hour, and each once.
 async fn unheard<P: Platform>(platform: &P, signs: Vec<Sign>, since: Millis) -> Result<Vec<Sign>, Failure> {
     let mut seen = BTreeSet::new();
-    let mut signs: Vec<Sign> =
+    let signs: Vec<Sign> =
         signs.into_iter().filter(|sign| seen.insert((sign.name, sign.about.clone(), sign.address.clone()))).collect();
     if signs.is_empty() {
         return Ok(signs);
@@ -123,10 +123,5 @@ async fn unheard<P: Platform>(platform: &P, signs: Vec<Sign>, since: Millis) -> 
     let keys: Vec<Value> = signs.iter().map(|sign| sign.row(since)).collect();
     let noticed = platform.sql().query(stmt!(audit::NOTICED, json!(keys).to_string(), since)).await?;
     let noticed: BTreeSet<i64> = noticed.iter().filter_map(|row| row.0.get("n").and_then(Value::as_i64)).collect();
-    let mut n = -1;
-    signs.retain(|_| {
-        n += 1;
-        !noticed.contains(&n)
-    });
-    Ok(signs)
+    Ok((0..).zip(signs).filter(|(n, _)| !noticed.contains(n)).map(|(_, sign)| sign).collect())
 }

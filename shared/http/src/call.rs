@@ -123,6 +123,11 @@ impl<P: Platform> Call<P> {
         url::form_urlencoded::parse(self.query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
+    /// Where the request was going, query and all: for coming back to it.
+    pub fn here(&self) -> String {
+        if self.query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.query) }
+    }
+
     /// The rest of the path behind `prefix`, percent-decoded once (TMCP part 12, row 57).
     pub fn rest_of_path(&self, prefix: &str) -> Result<String, Failure> {
         let rest = self.path.strip_prefix(prefix).unwrap_or_default();

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tmcp_http::people::Names;
 use tmcp_http::subject::Held;
 use tmcp_http::{Failure, same_secret, sha256_hex};
-use tmcp_protocol::{Millis, Uid};
+use tmcp_protocol::{ErrorCode, Millis, Uid};
 
 /// A browser session, as account tells the others of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -81,6 +81,21 @@ pub fn token(form: Form, secret: &str) -> String {
 /// A sign-in counts as one of a moment ago for so long.
 const FRESH_MS: i64 = 10 * 60 * 1000;
 
+/// Whether a person proved a moment ago who they are.
+pub fn is_fresh(proven_at: Millis, now: Millis) -> bool {
+    proven_at > now.plus(-FRESH_MS)
+}
+
+/// For whoever has to have done so, and has not.
+pub fn stale() -> Failure {
+    Failure::new(ErrorCode::InsufficientPermissions, "sign in once more first: this needs a sign-in of a moment ago")
+}
+
+/// For whoever has to be signed in, and is not.
+pub fn signed_out() -> Failure {
+    Failure::new(ErrorCode::InvalidToken, "this browser is signed out: sign in, and try once more")
+}
+
 impl Browser {
     /// Whoever has the cookie with `secret`.
     pub fn new(session: Session, secret: String) -> Self {
@@ -90,7 +105,7 @@ impl Browser {
 
     /// Whether the person proved a moment ago who they are.
     pub fn is_fresh(&self, now: Millis) -> bool {
-        self.proven_at > now.plus(-FRESH_MS)
+        is_fresh(self.proven_at, now)
     }
 
     /// What a form of this session carries.

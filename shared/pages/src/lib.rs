@@ -3,7 +3,7 @@
 
 mod browser;
 
-pub use browser::{Browser, Form, Session, token};
+pub use browser::{Browser, Form, Session, is_fresh, signed_out, stale, token};
 
 use askama::Template;
 use http::header::REFRESH;
