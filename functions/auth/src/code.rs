@@ -96,7 +96,7 @@ pub async fn redeem<P: Platform>(
         delegated: false,
         miniapp_context: None,
     };
-    let access_token = mint::tep(call, granted).await?;
+    let minted = mint::tep(call, granted).await?;
     let (now, refresh_token) = (call.now(), family::new_token(call));
     let entry = Entry {
         action,
@@ -109,7 +109,7 @@ pub async fn redeem<P: Platform>(
     let first = sha256_hex(&refresh_token);
     let batch = vec![
         stmt!(sql::USE_CODE, hash, now),
-        stmt!(sql::BEGIN_FAMILY_BY_CODE, hash, now, now.plus(family::FAMILY_MS)),
+        stmt!(sql::BEGIN_FAMILY_BY_CODE, hash, now, now.plus(family::life_ms(&row.scope))),
         stmt!(sql::FIRST_TOKEN_BY_CODE, hash, now, first.as_str(), now.plus(family::TOKEN_MS)),
         call.audit_where(AUDIT, entry, [&row.family, &first]),
     ];
@@ -126,8 +126,7 @@ pub async fn redeem<P: Platform>(
     if !session::stands(call, ground).await? {
         return Err(invalid_grant("revoked"));
     }
-    let (expires_in, scope) = (mint::lifetime_s(&call.platform)?, row.scope);
-    Ok(Issued { access_token, expires_in, refresh_token, scope, person, exchanged: false })
+    Ok(Issued { minted, refresh_token, scope: row.scope, person, exchanged: false })
 }
 
 async fn reused<P: Platform>(call: &Call<P>, row: &CodeRow) -> Result<Failure, Failure> {

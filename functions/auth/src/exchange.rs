@@ -135,7 +135,7 @@ async fn issue<P: Platform>(
         person.names.text()?,
         scope.to_string(),
         now,
-        now.plus(family::FAMILY_MS),
+        now.plus(family::life_ms(&scope)),
     );
     let first = stmt!(sql::FIRST_TOKEN, sha256_hex(&refresh_token), session_id.as_str(), now, now.plus(family::TOKEN_MS));
     let detail = Some(json!({"client_id": client_id, "scope": scope}));
@@ -148,7 +148,7 @@ async fn issue<P: Platform>(
     if !session::stands(call, ground).await? {
         return Err(invalid_grant("revoked"));
     }
-    let access_token = mint::tep(
+    let minted = mint::tep(
         call,
         Granted {
             uid: &person.uid,
@@ -163,6 +163,5 @@ async fn issue<P: Platform>(
         },
     )
     .await?;
-    let expires_in = mint::lifetime_s(&call.platform)?;
-    Ok(Issued { access_token, expires_in, refresh_token, scope, person: person.names, exchanged: true })
+    Ok(Issued { minted, refresh_token, scope, person: person.names, exchanged: true })
 }

@@ -7,12 +7,17 @@ use tmcp_http::subject::{self, SubjectId};
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{Platform, Sql, Statement, stmt};
 use tmcp_protocol::routes::INTERNAL_END_BROWSERS;
-use tmcp_protocol::{AppId, ClientId, Millis, Uid};
+use tmcp_protocol::{AppId, ClientId, Millis, ScopeSet, Uid};
 
 /// A refresh token lives so long.
 pub const TOKEN_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// A family lives so long in all.
-pub const FAMILY_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+const FAMILY_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+
+/// How long the family of a grant lives: that of a privileged token ends with it, and nobody is given its refresh token.
+pub fn life_ms(scope: &ScopeSet) -> i64 {
+    if scope.is_privileged() { mint::MAX_LIFETIME_S * 1000 } else { FAMILY_MS }
+}
 
 /// A fresh refresh token: `rt_` and 256 random bits. Only its hash is kept.
 pub fn new_token<P: Platform>(call: &Call<P>) -> String {

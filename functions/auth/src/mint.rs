@@ -29,10 +29,10 @@ pub fn ring<P: Platform>(call: &Call<P>) -> Result<Arc<KeySet<PrivateJwk>>, Inva
     remembered(&call.platform, "signing_keys", |platform| require(platform.config(), "SIGNING_KEYS", KeySet::parse_private))
 }
 
-async fn sign<P: Platform, K: Kind>(call: &Call<P>, claims: &K) -> Result<String, Failure> {
+async fn sign<P: Platform, K: Kind>(call: &Call<P>, claims: &K, lifetime_s: i64) -> Result<String, Failure> {
     let ring = ring(call)?;
     let key = ring.keys.first().ok_or_else(|| Failure::internal("no signing key"))?;
-    let unsigned = Unsigned::encode(claims, &key.public.kid, call.now(), lifetime_s(&call.platform)?)
+    let unsigned = Unsigned::encode(claims, &key.public.kid, call.now(), lifetime_s)
         .ok_or_else(|| Failure::internal("claims that do not encode"))?;
     let signature = call.platform.signer().sign(key, unsigned.signing_input()).await?;
     Ok(unsigned.finish(&signature))
@@ -80,7 +80,7 @@ pub async fn platform_token<P: Platform>(call: &Call<P>, who: SignedIn) -> Resul
         wallet_id: who.names.wallet_id,
         generation: who.generation,
     };
-    sign(call, &claims).await
+    sign(call, &claims, lifetime_s(&call.platform)?).await
 }
 
 /// A client token.
@@ -95,7 +95,7 @@ pub async fn client_token<P: Platform>(call: &Call<P>, client: &ClientRow, gener
         token_type: TokenKind::Client.token_type().to_owned(),
         generation,
     };
-    sign(call, &claims).await
+    sign(call, &claims, lifetime_s(&call.platform)?).await
 }
 
 /// What a TEP says beside the usual.
@@ -120,8 +120,21 @@ pub struct Granted<'a> {
     pub miniapp_context: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
-/// A TEP access token.
-pub async fn tep<P: Platform>(call: &Call<P>, granted: Granted<'_>) -> Result<String, Failure> {
+/// A TEP access token, as it is answered.
+pub struct Minted {
+    /// The token.
+    pub token: String,
+    /// Its life in seconds.
+    pub expires_in: i64,
+    /// When it ends, epoch seconds, if it is privileged.
+    pub privileged_until: Option<i64>,
+}
+
+/// A TEP access token. A privileged one lives for a day, since nothing renews it (TMCP 1.3).
+pub async fn tep<P: Platform>(call: &Call<P>, granted: Granted<'_>) -> Result<Minted, Failure> {
+    let is_privileged = granted.scope.is_privileged();
+    let expires_in = if is_privileged { MAX_LIFETIME_S } else { lifetime_s(&call.platform)? };
+    let privileged_until = is_privileged.then(|| call.now().seconds() + expires_in);
     let claims = TepClaims {
         iss: call.settings.issuer.clone(),
         sub: granted.subject.matrix()?.clone(),
@@ -136,8 +149,11 @@ pub async fn tep<P: Platform>(call: &Call<P>, granted: Granted<'_>) -> Result<St
         uid: granted.uid.clone(),
         generation: granted.generation,
         level: granted.subject.level,
+        privileged_until,
+        privileged: is_privileged.then_some(true),
         delegated_from: granted.delegated.then(|| "matrix_session".to_owned()),
         miniapp_context: granted.miniapp_context,
     };
-    sign(call, &claims).await
+    let token = sign(call, &claims, expires_in).await?;
+    Ok(Minted { token, expires_in, privileged_until })
 }

@@ -44,8 +44,8 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     if row.client_id != client.client_id || row.app_id != client.app_id {
         return Err(invalid_grant("another client's, or one that was moved to another app"));
     }
-    // What the operator has taken from the app since is not granted again.
-    let granted = row.scope.iter().filter(|scope| client.may_ask_for(*scope)).collect();
+    // What the operator has taken from the app since is not granted again, and what is privileged is never renewed.
+    let granted = row.scope.iter().filter(|scope| client.may_ask_for(*scope) && !scope.is_official_only()).collect();
     let scope = narrowed(form.get("scope"), &granted)?;
     let subject = SubjectId::user(&row.uid, row.app_id.as_str());
     // The generation is read before the token is used up: a revocation in between ends the family first, and then either the
@@ -65,7 +65,7 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
         delegated: false,
         miniapp_context: None,
     };
-    let access_token = mint::tep(call, granted).await?;
+    let minted = mint::tep(call, granted).await?;
     let (now, next) = (call.now(), family::new_token(call));
     let mut results = call
         .platform
@@ -78,14 +78,7 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form, client: &ClientRow)
     if results.pop().is_none_or(|rows| rows.is_empty()) {
         return Err(refuse(call, &hash).await?);
     }
-    Ok(Issued {
-        access_token,
-        expires_in: mint::lifetime_s(&call.platform)?,
-        refresh_token: next,
-        scope,
-        person,
-        exchanged: false,
-    })
+    Ok(Issued { minted, refresh_token: next, scope, person, exchanged: false })
 }
 
 async fn find<P: Platform>(call: &Call<P>, hash: &str) -> Result<Option<TokenRow>, Failure> {

@@ -11,8 +11,8 @@
 //! | 503 `SERVICE_UNAVAILABLE` | the homeserver does not answer |
 
 use crate::mint::{self, SignedIn};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::convert::Infallible;
 use tmcp_http::cors::Reader;
 use tmcp_http::people::{self, Verified};
 use tmcp_http::subject::PLATFORM;
@@ -21,33 +21,23 @@ use tmcp_ports::Platform;
 use tmcp_protocol::routes::INTERNAL_VERIFY;
 use tmcp_protocol::{ErrorCode, MatrixUserId};
 
-#[derive(Deserialize)]
-struct SignInRequest {
-    matrix_user_id: MatrixUserId,
-    access_token: Option<String>,
-    openid_token: Option<OpenIdToken>,
-    #[serde(default)]
-    cancel_deletion: bool,
-}
-
-/// A Matrix OpenID token, as `…/openid/request_token` gives it.
-#[derive(Deserialize, Serialize)]
-pub struct OpenIdToken {
-    access_token: String,
-    matrix_server_name: String,
+/// A text as it is.
+pub fn kept(text: String) -> Result<String, Infallible> {
+    Ok(text)
 }
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     call.answer_is_for(Reader::Host);
-    let request: SignInRequest = call.json()?;
-    if request.access_token.is_some() == request.openid_token.is_some() {
+    let body = call.members()?;
+    let user = body.required("matrix_user_id", MatrixUserId::parse)?;
+    let (token, openid) =
+        (body.text("access_token", kept)?, body.texts("openid_token", &["access_token", "matrix_server_name"])?);
+    if token.is_some() == openid.is_some() {
         return Err(Failure::invalid("give either access_token or openid_token"));
     }
-    let credentials = json!({
-        "matrix_user_id": request.matrix_user_id, "access_token": request.access_token, "openid_token": request.openid_token,
-        "cancel_deletion": request.cancel_deletion,
-    });
+    let stays = body.flag("cancel_deletion")?;
+    let credentials = json!({"matrix_user_id": user, "access_token": token, "openid_token": openid, "cancel_deletion": stays});
     let verified = people::verify(&call, &INTERNAL_VERIFY, credentials)
         .await?
         .ok_or_else(|| Failure::new(ErrorCode::InvalidMatrixCredentials, "the Matrix credentials do not prove who you are"))?;

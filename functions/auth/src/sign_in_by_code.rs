@@ -10,9 +10,8 @@
 //! | 404 `NOT_FOUND` | no such provider |
 //! | 429, 503 | as with Matrix |
 
-use crate::sign_in;
-use serde_json::json;
-use std::collections::BTreeMap;
+use crate::sign_in::{self, kept};
+use serde_json::{Map, json};
 use tmcp_http::cors::Reader;
 use tmcp_http::{Call, Failure, Reply, people};
 use tmcp_ports::Platform;
@@ -20,14 +19,18 @@ use tmcp_protocol::ErrorCode;
 use tmcp_protocol::routes::INTERNAL_REDEEM;
 
 /// What has to be there.
-const MEMBERS: [&str; 5] = ["provider", "code", "code_verifier", "redirect_uri", "nonce"];
+const NEEDED: [&str; 5] = ["provider", "code", "code_verifier", "redirect_uri", "nonce"];
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     call.answer_is_for(Reader::Host);
-    let code: BTreeMap<String, String> = call.json()?;
-    if let Some(missing) = MEMBERS.into_iter().find(|name| !code.contains_key(*name)) {
-        return Err(Failure::invalid(format!("the body is not as expected: missing field `{missing}`")));
+    let body = call.members()?;
+    let mut code = Map::new();
+    for name in NEEDED {
+        code.insert(name.to_owned(), body.required(name, kept)?.into());
+    }
+    for name in ["iss", "cancel_deletion"] {
+        code.insert(name.to_owned(), body.text(name, kept)?.unwrap_or_default().into());
     }
     let verified = people::verify(&call, &INTERNAL_REDEEM, json!(code)).await?;
     let no_proof = || Failure::new(ErrorCode::InvalidCredentials, "the code does not prove who you are");

@@ -2,7 +2,7 @@
 
 use crate::address::Address;
 use crate::audit;
-use crate::body::{self, Form};
+use crate::body::{self, Form, Members};
 use crate::caller::Caller;
 use crate::cors::Reader;
 use crate::failure::Failure;
@@ -106,6 +106,11 @@ impl<P: Platform> Call<P> {
     /// The body as JSON of a shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         body::json(&self.body)
+    }
+
+    /// The body as a shallow JSON object.
+    pub fn members(&self) -> Result<Members, Failure> {
+        Members::parse(&self.body)
     }
 
     /// The body of a call by another function, which knows its shape: what is wrong is said without its place, in less code.

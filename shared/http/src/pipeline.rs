@@ -1,5 +1,6 @@
 //! The way of a request through one route: who calls, rate and revocation, scope, body, handler.
 
+use crate::audit::{self, Entry};
 use crate::body;
 use crate::call::Call;
 use crate::caller::{self, Caller};
@@ -13,12 +14,12 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::HeaderMap;
 use http::request::Parts;
-use tmcp_ports::{Clock, Config, Platform};
+use tmcp_ports::{Clock, Config, Platform, Sql};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::bucket::Admission;
 use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{self, Access, ErrorForm, Route};
-use tmcp_protocol::token::TokenKind;
+use tmcp_protocol::token::{TepClaims, TokenKind};
 
 /// The answer to one request at one route.
 pub(crate) async fn run<P: Platform>(route: &'static Route, request: Request, handler: Handler<P>) -> Response {
@@ -123,12 +124,37 @@ async fn holder<P: Platform>(
         Caller::Tep(claims) => route.scopes.is_empty() || route.scopes.iter().any(|scope| claims.scope.contains(*scope)),
         _ => route.scopes.is_empty(),
     };
+    if let Caller::Tep(claims) = &caller
+        && claims.privileged_until.is_some()
+    {
+        note_privileged(route, around, claims, granted).await?;
+    }
     if !granted {
         let needed: Vec<&str> = route.scopes.iter().map(|scope| scope.as_str()).collect();
         let details = serde_json::json!({ "required_scopes": needed });
         return Err(Failure::new(ErrorCode::InsufficientPermissions, "the token lacks the scope for this").details(details));
     }
     Ok(caller)
+}
+
+/// Every use of a privileged token is in the audit log, before anything is done with it (TMCP 5.11).
+async fn note_privileged<P: Platform>(
+    route: &Route,
+    around: &Around<P>,
+    claims: &TepClaims,
+    granted: bool,
+) -> Result<(), Failure> {
+    let entry = Entry {
+        action: "privileged.use",
+        outcome: if granted { "ok" } else { "refused" },
+        actor: Some(claims.uid.as_str()),
+        target: Some(claims.aud.as_str()),
+        address: Some(around.address.truncated()),
+        request_id: Some(&around.request_id),
+        detail: Some(serde_json::json!({"method": route.method.as_str(), "path": route.path, "jti": claims.jti})),
+    };
+    around.platform.sql().query(audit::statement(&around.platform, entry)).await?;
+    Ok(())
 }
 
 async fn call<P: Platform>(

@@ -81,7 +81,7 @@ impl Scope {
         !self.is_automatic() && !basic
     }
 
-    /// Whether only official apps may have it.
+    /// Whether only official apps may have it; a token with one of them is privileged.
     pub fn is_official_only(self) -> bool {
         self.sensitivity() == Sensitivity::Privileged
     }
@@ -163,6 +163,11 @@ impl ScopeSet {
     /// The scopes, in a fixed order.
     pub fn iter(&self) -> impl Iterator<Item = Scope> + '_ {
         self.0.iter().copied()
+    }
+
+    /// Whether a token with these is privileged (TMCP 1.3): short of a session, and every use of it is noted.
+    pub fn is_privileged(&self) -> bool {
+        self.iter().any(Scope::is_official_only)
     }
 
     /// Of an app's registered scopes: whether it may ask for one at all. Some are for official apps only.

@@ -138,6 +138,12 @@ pub struct TepClaims {
     /// How strong the sign-in was that it goes back to.
     #[serde(default, skip_serializing_if = "AuthLevel::is_full")]
     pub level: AuthLevel,
+    /// When a privileged token ends, epoch seconds; no other has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privileged_until: Option<i64>,
+    /// `true` of a privileged token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privileged: Option<bool>,
     /// `matrix_session`, when it came from a token exchange.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delegated_from: Option<String>,
@@ -379,6 +385,8 @@ mod tests {
             uid: Uid::new(NOW, [1; 16]),
             generation: 0,
             level: AuthLevel::Full,
+            privileged_until: None,
+            privileged: None,
             delegated_from: None,
             miniapp_context: None,
         }

@@ -151,6 +151,8 @@ pub fn tep(platform: &TestPlatform, n: u8, app: &str, scope: &str) -> String {
         uid: Uid::new(tmcp_protocol::Millis(0), [n; 16]),
         generation: 0,
         level: AuthLevel::Full,
+        privileged_until: None,
+        privileged: None,
         delegated_from: None,
         miniapp_context: None,
     };

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tmcp_protocol::audit::AuditRow;
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -225,6 +226,22 @@ impl World {
     /// Refreshes.
     pub async fn refresh(&self, app: &App, token: &str) -> Answer {
         self.form("/oauth2/token", app, &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
+    }
+
+    /// The audit log as far as it is sealed, once it was.
+    pub async fn audit_log(&self) -> Vec<AuditRow> {
+        let operator = &self.up.operator_token;
+        self.post("/ops/maintenance").bearer_auth(operator).ask().await.ok();
+        let mut all: Vec<AuditRow> = Vec::new();
+        loop {
+            let path = format!("/ops/audit?after={}", all.last().and_then(|row| row.seq).unwrap_or_default());
+            let body = self.get(&path).bearer_auth(operator).ask().await.ok();
+            let rows: Vec<AuditRow> = serde_json::from_value(body["rows"].clone()).expect("rows of the log");
+            if rows.is_empty() {
+                return all;
+            }
+            all.extend(rows);
+        }
     }
 
     /// Asks storage whether a TEP holds.

@@ -2,6 +2,7 @@
 
 use super::{World, authorize, field, location, parameter, text};
 use serde_json::{Value as Json, json};
+use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::routes::INTERNAL_CLIENTS;
 use tmcp_testkit::Answer;
 
@@ -65,6 +66,7 @@ async fn what_is_for_official_apps_goes_when_an_app_is_none_any_more() {
     let as_official = [("client_id", "ma_o")];
     let issued = world.redeem_with(&parameter(&back, "code"), &as_official).await;
     assert_eq!(text(&issued, "scope"), "storage:read wallet:admin");
+    assert_eq!((&issued.body["privileged"], issued.body.get("refresh_token")), (&json!(true), None), "nothing renews it");
     let late = parameter(&world.page(&cookie, &request).await, "code");
     // As an older registration may say, which nobody checked.
     let record = json!({"client_id": "ma_o", "app_id": "ma_o", "name": "Own", "kind": "public", "secret_hash": null, "origins": [],
@@ -73,8 +75,12 @@ async fn what_is_for_official_apps_goes_when_an_app_is_none_any_more() {
     assert_eq!(world.auth.internal(&INTERNAL_CLIENTS, record).await.status, 200);
     assert_eq!(parameter(&world.page(&cookie, &request).await, "error"), "invalid_scope");
     assert_eq!(world.redeem_with(&late, &as_official).await.code(), "invalid_grant");
-    let form = format!("grant_type=refresh_token&client_id=ma_o&refresh_token={}", text(&issued, "refresh_token"));
-    assert_eq!(text(&world.auth.form("/oauth2/token", &form).await, "scope"), "storage:read");
+    // A refresh token of before privileged ones had none.
+    let known = stmt!("UPDATE refresh_tokens SET hash = ?1", tmcp_http::sha256_hex("rt_known"));
+    world.platform.sql().query(known).await.unwrap();
+    let form = "grant_type=refresh_token&client_id=ma_o&refresh_token=rt_known";
+    let renewed = world.auth.form("/oauth2/token", form).await;
+    assert_eq!((text(&renewed, "scope"), renewed.body.get("privileged")), ("storage:read".to_owned(), None));
     let exchange = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&client_id=ma_o&subject_token=alice\
         &subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token&scope=wallet:admin";
     assert_eq!(world.auth.form("/oauth2/token", exchange).await.code(), "invalid_scope");
