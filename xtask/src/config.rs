@@ -8,13 +8,17 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use tmcp_protocol::provider;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tmcp_protocol::provider::{self, Kind, Provider};
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
 
 use crate::functions::CONTRACT;
 use crate::keys::Keys;
 
 /// Every function but the gateway.
-const ALL: &[&str] = &["auth", "account", "broker", "consent", "identity", "storage", "ops"];
+const ALL: &[&str] = &["auth", "account", "broker", "consent", "identity", "saml", "storage", "ops"];
 
 /// Those that ask homeservers who somebody is.
 const PROVING: &[&str] = &["broker", "identity"];
@@ -56,7 +60,7 @@ impl Form {
 /// Which function gets what. The gateway needs nothing but the public origin; the contract function, which is never
 /// deployed, gets everything.
 pub const SETTINGS: &[Setting] = &[
-    plain("ISSUER", &["gateway", "auth", "account", "broker", "consent", "identity", "storage", "ops"], Form::Text),
+    plain("ISSUER", &["gateway", "auth", "account", "broker", "consent", "identity", "saml", "storage", "ops"], Form::Text),
     secret("SERVICE_KEY", ALL, Form::Text),
     plain("JWKS", ALL, Form::Object),
     plain("LIMITS", ALL, Form::Object),
@@ -66,7 +70,8 @@ pub const SETTINGS: &[Setting] = &[
     plain("FEDERATION_ALLOW", PROVING, Form::Optional),
     plain("FEDERATION_DENY", PROVING, Form::Optional),
     secret("ADMIN_TOKEN", &["identity"], Form::Text),
-    secret("PROVIDERS", &["broker"], Form::Providers),
+    secret("PROVIDERS", &["broker", "saml"], Form::Providers),
+    secret("SAML_KEYS", &["saml"], Form::Optional),
     secret("STORAGE_KEYS", &["storage"], Form::Object),
     secret("OPERATOR_TOKEN", &["ops"], Form::Text),
     secret("AUDIT_KEY", &["ops"], Form::Text),
@@ -123,6 +128,7 @@ impl Config {
             ("OPERATOR_TOKEN", keys.operator_token.clone()),
             ("ADMIN_TOKEN", keys.admin_token.clone()),
             ("AUDIT_KEY", keys.audit_key.clone()),
+            ("SAML_KEYS", keys.saml_keys.to_string()),
         ];
         let mut values: BTreeMap<_, _> = pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         for pair in set {
@@ -178,10 +184,24 @@ pub fn check(setting: &Setting, value: &str) -> Result<()> {
             bail!("configuration value {name} must be a JSON array")
         }
         Form::Providers if !value.is_empty() => {
-            provider::parse(value).map(|_| ()).map_err(|problem| anyhow::anyhow!("configuration value {name}: {problem}"))
+            providers(value).map(|_| ()).map_err(|problem| anyhow::anyhow!("configuration value {name}: {problem}"))
         }
         _ => Ok(()),
     }
+}
+
+/// The providers of a value, as far as the functions take them; their certificates are looked at, too.
+pub fn providers(value: &str) -> Result<Vec<Provider>, String> {
+    let all = provider::parse(value)?;
+    for one in &all {
+        let Kind::Saml(saml) = &one.kind else { continue };
+        for certificate in &saml.certificates {
+            let lines = certificate.lines().filter(|line| !line.starts_with("-----"));
+            let der = STANDARD.decode(lines.flat_map(str::split_ascii_whitespace).collect::<String>()).unwrap_or_default();
+            Certificate::from_der(&der).map_err(|_| format!("provider `{}`: certificates: not an X.509 certificate", one.id))?;
+        }
+    }
+    Ok(all)
 }
 
 /// One line of a `.dev.vars`: quoted with whatever quote the value lacks, so that nothing in it is interpreted.
@@ -203,6 +223,7 @@ mod tests {
             storage_keys: json!({"current": "k1", "keys": {"k1": "a"}}),
             admin_token: "adm".into(),
             audit_key: "YXVk".into(),
+            saml_keys: json!({"keys": []}),
             operator_token: "ops".into(),
             demo_client_secret: String::new(),
             matrix_registration_secret: String::new(),
@@ -222,7 +243,7 @@ mod tests {
     fn a_secret_goes_to_its_function_alone() {
         let config = config(None, &[]).unwrap();
         let readers = |name: &str| {
-            ["gateway", "auth", "account", "broker", "consent", "identity", "storage", "ops"]
+            ["gateway", "auth", "account", "broker", "consent", "identity", "saml", "storage", "ops"]
                 .into_iter()
                 .filter(|function| names(&config, function).contains(&name.to_owned()))
                 .collect::<Vec<_>>()
@@ -230,10 +251,10 @@ mod tests {
         assert_eq!(readers("SIGNING_KEYS"), ["auth"]);
         assert_eq!(readers("STORAGE_KEYS"), ["storage"]);
         assert_eq!(readers("OPERATOR_TOKEN"), ["ops"]);
-        assert_eq!(readers("SERVICE_KEY"), ["auth", "account", "broker", "consent", "identity", "storage", "ops"]);
+        assert_eq!(readers("SERVICE_KEY"), ["auth", "account", "broker", "consent", "identity", "saml", "storage", "ops"]);
         assert_eq!(names(&config, "gateway"), ["ISSUER"]);
         let always = SETTINGS.iter().filter(|setting| !setting.form.is_optional()).count();
-        assert_eq!(names(&config, "contract").len(), always);
+        assert_eq!(names(&config, "contract").len(), always + 1, "and SAML_KEYS, which development has");
     }
 
     #[test]
@@ -268,5 +289,8 @@ mod tests {
         assert!(self::config(None, &["LIMITS=[1]"]).is_err());
         assert!(self::config(None, &["ISSUER="]).is_err());
         assert!(self::config(None, &["nothing"]).is_err());
+        let saml = r#"PROVIDERS=[{"id": "c", "kind": "saml", "name": "C", "entity_id": "e", "sso_url": "https://c.example", "certificates": ["MIIC"]}]"#;
+        let problem = self::config(None, &[saml]).err().unwrap().to_string();
+        assert!(problem.contains("provider `c`: certificates: not an X.509 certificate"), "{problem}");
     }
 }

@@ -21,6 +21,7 @@ pub const FUNCTIONS: &[Function] = &[
     function("broker", "functions/broker", "tmcp-broker", true),
     function("consent", "functions/consent", "tmcp-consent", true),
     function("identity", "functions/identity", "tmcp-identity", true),
+    function("saml", "functions/saml", "tmcp-saml", true),
     function("storage", "functions/storage", "tmcp-storage", true),
     function("ops", "functions/ops", "tmcp-ops", true),
 ];
@@ -64,7 +65,7 @@ mod tests {
     #[test]
     fn nothing_named_is_everything_deployed() {
         let selected = names(select(&[], false).unwrap());
-        assert_eq!(selected, ["gateway", "auth", "account", "broker", "consent", "identity", "storage", "ops"]);
+        assert_eq!(selected, ["gateway", "auth", "account", "broker", "consent", "identity", "saml", "storage", "ops"]);
         assert!(names(select(&[], true).unwrap()).contains(&"contract"));
     }
 

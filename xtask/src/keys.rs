@@ -1,16 +1,26 @@
 //! Development keys: made once for a data folder, kept in its `keys.json` (mode 0600), never tracked by git.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rsa::pkcs1v15::{Signature, SigningKey};
+use rsa::pkcs8::{EncodePrivateKey, LineEnding};
 use rsa::rand_core::{OsRng, RngCore};
+use rsa::signature::Keypair;
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use rsa::{BigUint, RsaPrivateKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use x509_cert::builder::{Builder, CertificateBuilder, Profile};
+use x509_cert::der::Encode;
+use x509_cert::name::Name;
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::spki::SubjectPublicKeyInfoOwned;
+use x509_cert::time::Validity;
 
 use crate::files;
 
@@ -30,6 +40,9 @@ pub struct Keys {
     /// Key of the audit log's seals: base64 of 32 bytes.
     #[serde(default)]
     pub audit_key: String,
+    /// JWKS with private members and certificates, for SAML: the first key signs requests, all open assertions.
+    #[serde(default)]
+    pub saml_keys: Value,
     /// Operator's secret: migrations, maintenance, seeding.
     pub operator_token: String,
     /// Secret of the demo mini-app's confidential client.
@@ -49,9 +62,12 @@ impl Keys {
     pub fn of(data: &Path) -> Result<Self> {
         let path = data.join("keys.json");
         if let Some(mut keys) = files::read_json::<Self>(&path)? {
-            // A folder of before there were seals.
-            if keys.audit_key.is_empty() {
-                keys.audit_key = STANDARD.encode(random::<32>());
+            // A folder of before there were seals, or SAML.
+            if keys.audit_key.is_empty() || keys.saml_keys.is_null() {
+                if keys.audit_key.is_empty() {
+                    keys.audit_key = STANDARD.encode(random::<32>());
+                }
+                keys.saml_keys = certified()?;
                 files::write_json(&path, &keys)?;
             }
             return Ok(keys);
@@ -71,6 +87,7 @@ impl Keys {
             jwks: public,
             storage_keys: json!({"current": "k1", "keys": {"k1": STANDARD.encode(random::<32>())}}),
             admin_token: token("adm"),
+            saml_keys: certified()?,
             audit_key: STANDARD.encode(random::<32>()),
             operator_token: token("ops"),
             demo_client_secret: token("demo"),
@@ -109,6 +126,34 @@ fn jwks(key: &RsaPrivateKey) -> Result<(Value, Value)> {
         }
     }
     Ok((json!({"keys": [private]}), json!({"keys": [public]})))
+}
+
+/// A new private JWKS whose key has a certificate with it (`x5c`, RFC 7517 section 4.7): identity providers read the key out of it.
+fn certified() -> Result<Value> {
+    let (key, certificate) = with_certificate("tmcp-edge")?;
+    let (mut ring, _) = jwks(&key)?;
+    if let Some(key) = ring.pointer_mut("/keys/0").and_then(Value::as_object_mut) {
+        key.insert("x5c".to_owned(), json!([certificate]));
+    }
+    Ok(ring)
+}
+
+/// A new key and a certificate of its own making, for ten years: in PEM, and as base64 of DER.
+pub fn pem_with_certificate(name: &str) -> Result<(String, String)> {
+    let (key, certificate) = with_certificate(name)?;
+    Ok((key.to_pkcs8_pem(LineEnding::LF)?.to_string(), certificate))
+}
+
+fn with_certificate(name: &str) -> Result<(RsaPrivateKey, String)> {
+    let key = RsaPrivateKey::new(&mut OsRng, 2048).context("cannot make an RSA key")?;
+    let signer = SigningKey::<Sha256>::new(key.clone());
+    let subject = SubjectPublicKeyInfoOwned::from_key(signer.verifying_key())?;
+    let name: Name = format!("CN={name}").parse()?;
+    let validity = Validity::from_now(Duration::from_secs(10 * 365 * 24 * 60 * 60))?;
+    let serial = SerialNumber::new(&[&[1][..], &random::<15>()].concat())?;
+    let builder = CertificateBuilder::new(Profile::Root, serial, validity, name, subject, &signer)?;
+    let certificate = builder.build::<Signature>()?.to_der()?;
+    Ok((key, STANDARD.encode(certificate)))
 }
 
 /// Base64url of the big-endian bytes without leading zeros, as JWK wants it.

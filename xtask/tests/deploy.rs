@@ -22,7 +22,7 @@ use std::time::Duration;
 use cloudflare::{ACCOUNT, Cloudflare, TOKEN};
 use serde_json::Value;
 
-const WORKERS: [&str; 8] = ["account", "auth", "broker", "consent", "gateway", "identity", "ops", "storage"];
+const WORKERS: [&str; 9] = ["account", "auth", "broker", "consent", "gateway", "identity", "ops", "saml", "storage"];
 
 /// A checkout with the project's manifests and modules of a few bytes, one environment in it, and a stand-in to deploy to.
 struct Site {
@@ -47,7 +47,7 @@ impl Site {
             vec!["wrangler.toml".to_owned(), "spin.toml".into(), "deploy/budget.toml".into(), "deploy/example.toml".into()];
         files.extend(["xtask/npm/package.json".to_owned(), "xtask/npm/package-lock.json".into()]);
         files.extend(
-            ["account", "auth", "broker", "consent", "identity", "storage", "ops"]
+            ["account", "auth", "broker", "consent", "identity", "saml", "storage", "ops"]
                 .map(|function| format!("functions/{function}/wrangler.toml")),
         );
         let migrations = fs::read_dir(project.join("migrations")).unwrap();

@@ -74,7 +74,8 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         "generation": person.generation,        "proven_at": person.proven_at});
     let Begun { secret, seconds } = call.ask(&INTERNAL_BEGIN_BROWSER, &body).await??;
     let cookie = Cookie::Session.set(&call.settings.issuer, &secret, seconds);
-    // A form led here: the browser would hold a redirect to an app to our own policy.
-    let reply = if by_mail { tmcp_pages::go(&go_on)? } else { Reply::see_other(&go_on) };
+    // A form led here, ours or the provider's: the browser would hold a redirect to an app to the policy of the page with the form.
+    let by_form = by_mail || matches!(provider.kind, Kind::Saml(_));
+    let reply = if by_form { tmcp_pages::go(&go_on)? } else { Reply::see_other(&go_on) };
     Ok(reply.header(header::SET_COOKIE, &cookie))
 }

@@ -8,16 +8,17 @@ use tmcp_http::{Call, Failure, Reply, Settings, internal};
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::{
     INTERNAL_MAINTAIN_ACCOUNT, INTERNAL_MAINTAIN_AUTH, INTERNAL_MAINTAIN_BROKER, INTERNAL_MAINTAIN_CONSENT,
-    INTERNAL_MAINTAIN_IDENTITY, INTERNAL_MAINTAIN_STORAGE, Route,
+    INTERNAL_MAINTAIN_IDENTITY, INTERNAL_MAINTAIN_SAML, INTERNAL_MAINTAIN_STORAGE, Route,
 };
 
 /// Account and consent first: what they still have to end is auth's to forget.
-const ROUTES: [&Route; 6] = [
+const ROUTES: [&Route; 7] = [
     &INTERNAL_MAINTAIN_ACCOUNT,
     &INTERNAL_MAINTAIN_CONSENT,
     &INTERNAL_MAINTAIN_AUTH,
     &INTERNAL_MAINTAIN_BROKER,
     &INTERNAL_MAINTAIN_IDENTITY,
+    &INTERNAL_MAINTAIN_SAML,
     &INTERNAL_MAINTAIN_STORAGE,
 ];
 

@@ -5,6 +5,7 @@
 //! | `many_failures` | ten refused sign-ins of one account, or fifty from one network, within an hour |
 //! | `token_reuse` | a code or refresh token came a second time: two have it |
 //! | `openid_replay` | a Matrix OpenID token came a second time |
+//! | `assertion_replay` | so did a SAML assertion |
 //! | `new_homeserver` | the first person of a homeserver signed in |
 //! | `log_changed` | rows of long ago came without a seal |
 //!
@@ -61,8 +62,12 @@ fn by_itself(row: &AuditRow, at: &Place) -> Option<Sign> {
         return Some(Sign::new("token_reuse", at, row.actor.as_deref(), from));
     }
     let detail: Value = row.detail.as_ref().and_then(|text| serde_json::from_slice(text.as_bytes()).ok()).unwrap_or_default();
-    let is_replay = is_refused_sign_in(row) && detail.get("reason").and_then(Value::as_str) == Some("OpenID token used before");
-    is_replay.then(|| Sign::new("openid_replay", at, row.target.as_deref(), from))
+    let name = match detail.get("reason").and_then(Value::as_str) {
+        Some("OpenID token used before") => "openid_replay",
+        Some("assertion used before") => "assertion_replay",
+        _ => return None,
+    };
+    is_refused_sign_in(row).then(|| Sign::new(name, at, row.target.as_deref(), from))
 }
 
 /// How often sign-ins of an account, or from a network, were refused.

@@ -73,9 +73,15 @@ async fn migrations_are_applied_once() {
 #[tokio::test]
 async fn ready_only_when_everything_is_and_without_saying_why_not() {
     let (platform, client) = world();
-    for function in
-        [Function::Auth, Function::Account, Function::Broker, Function::Consent, Function::Identity, Function::Storage]
-    {
+    for function in [
+        Function::Auth,
+        Function::Account,
+        Function::Broker,
+        Function::Consent,
+        Function::Identity,
+        Function::Saml,
+        Function::Storage,
+    ] {
         answering(&platform, function, 200, json!({"checks": [{"name": "database"}], "waiting": {"storage_garbage": 4}}));
     }
     let answer = client.json("GET", "/ops/ready", "", Json::Null).await;

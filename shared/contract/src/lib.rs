@@ -10,6 +10,7 @@ mod kv;
 mod signer;
 mod sql;
 mod support;
+mod unwrapping;
 
 use tmcp_ports::Platform;
 
@@ -29,7 +30,7 @@ pub(crate) fn promise(holds: bool, sentence: &str) -> Result<(), Broken> {
 }
 
 /// Every suite's name.
-pub const SUITES: &[&str] = &["sql", "kv", "signer", "aead", "http", "support"];
+pub const SUITES: &[&str] = &["sql", "kv", "signer", "aead", "http", "support", "unwrapping"];
 
 /// Runs a suite; `None` where none has that name.
 pub async fn run<P: Platform>(platform: &P, suite: &str) -> Option<Result<(), Broken>> {
@@ -40,6 +41,7 @@ pub async fn run<P: Platform>(platform: &P, suite: &str) -> Option<Result<(), Br
         "aead" => aead::suite(platform).await,
         "http" => http::suite(platform).await,
         "support" => support::suite(platform).await,
+        "unwrapping" => unwrapping::suite(platform).await,
         _ => return None,
     })
 }

@@ -20,7 +20,7 @@ pub use entity::{Context, Decision, EffectError, EffectId, Entities, EntityError
 pub use http_client::{HttpClient, HttpError, OutboundRequest, OutboundResponse, Trust};
 pub use kv::{Kv, KvError};
 pub use services::{ServiceError, Services};
-pub use signer::{Signer, SignerError};
+pub use signer::{Hash, OaepHash, Signer, SignerError};
 pub use sql::{Row, Sql, SqlError, Statement, Value};
 pub use support::{Clock, Config, Log, Memo, Random, Tasks};
 

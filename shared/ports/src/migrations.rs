@@ -16,6 +16,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0012_audit", include_str!("../../../migrations/0012_audit.sql")),
     ("0013_cut_offs", include_str!("../../../migrations/0013_cut_offs.sql")),
     ("0014_email", include_str!("../../../migrations/0014_email.sql")),
+    ("0015_saml", include_str!("../../../migrations/0015_saml.sql")),
 ];
 
 /// The statements of a file: comments go, a semicolon at the end of a line ends one.

@@ -26,6 +26,9 @@ pub enum Refusal {
     /// The OpenID token was used here before.
     #[error("OpenID token used before")]
     Replayed,
+    /// A SAML assertion came a second time.
+    #[error("assertion used before")]
+    AssertionReplayed,
     /// A provider's answer does not hold.
     #[error("{0}")]
     Provider(&'static str),

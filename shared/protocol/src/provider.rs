@@ -6,7 +6,7 @@
 use crate::ids::ServerName;
 use crate::secret::Secret;
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use url::Url;
 
 /// A provider as it is written in `PROVIDERS`.
@@ -30,6 +30,12 @@ struct Written {
     endpoint: Option<String>,
     token: Option<Secret>,
     from: Option<String>,
+    entity_id: Option<String>,
+    sso_url: Option<String>,
+    certificates: Option<Vec<String>>,
+    id_attribute: Option<String>,
+    name_attribute: Option<String>,
+    email_attribute: Option<String>,
 }
 
 /// What we are to a provider. It has no `Debug`: a secret is in it.
@@ -58,6 +64,23 @@ pub struct OAuth {
     pub name_member: String,
 }
 
+/// A SAML 2.0 identity provider.
+#[derive(Debug, Clone)]
+pub struct Saml {
+    /// What it calls itself.
+    pub entity_id: String,
+    /// Where people are sent, by HTTP redirect.
+    pub sso_url: Url,
+    /// What it signs with: X.509 as base64 of DER, with PEM's lines or without.
+    pub certificates: Vec<String>,
+    /// The attribute that never changes, where it is that and not a persistent NameID that people are known by.
+    pub id_attribute: Option<String>,
+    /// The attribute that people are called by.
+    pub name_attribute: Option<String>,
+    /// The attribute with an address that the provider vouches for.
+    pub email_attribute: Option<String>,
+}
+
 /// How a provider speaks.
 #[derive(Clone)]
 pub enum Kind {
@@ -67,6 +90,8 @@ pub enum Kind {
     OAuth(Box<OAuth>, Registration),
     /// A configured homeserver's own sign-in (client-server API, "SSO client login").
     Matrix(ServerName),
+    /// SAML 2.0.
+    Saml(Box<Saml>),
     /// A code that is sent to an e-mail address.
     Email(Mail),
 }
@@ -113,8 +138,20 @@ const NOT_AN_ID: [&str; 12] = [
     "phone",
 ];
 
+/// The same as SAML attributes name them; the numbers are `mail`, `uid` and `eduPersonPrincipalName`.
+const NOT_AN_ID_EITHER: [&str; 8] = [
+    "emailaddress",
+    "uid",
+    "edupersonprincipalname",
+    "samaccountname",
+    "userprincipalname",
+    "urn:oid:0.9.2342.19200300.100.1.3",
+    "urn:oid:0.9.2342.19200300.100.1.1",
+    "urn:oid:1.3.6.1.4.1.5923.1.1.1.6",
+];
+
 fn word(kind: &str) -> Result<&'static str, String> {
-    let words = ["matrix", "keycloak", "oidc", "oauth", "email"];
+    let words = ["matrix", "keycloak", "oidc", "oauth", "saml", "email"];
     let found = words.into_iter().find(|word| *word == kind);
     found.ok_or_else(|| format!("kind `{kind}` is not supported: {}", words.join(", ")))
 }
@@ -134,6 +171,29 @@ impl Written {
     fn url(name: &str, value: Option<String>) -> Result<Url, String> {
         let text = value.ok_or_else(|| format!("{name} is missing"))?;
         reachable(name, Url::parse(&text).map_err(|_| format!("{name} is not a URL"))?)
+    }
+
+    fn saml(&self) -> Result<Saml, String> {
+        let word = |text: &String| !text.is_empty() && text.len() <= 1024 && !text.contains(char::is_whitespace);
+        let entity_id = self.entity_id.clone().filter(word).ok_or("entity_id is missing, or has white space in it")?;
+        let certificates = self.certificates.clone().filter(|all| !all.is_empty()).ok_or("certificates are missing")?;
+        if let Some(attribute) = &self.id_attribute {
+            if !word(attribute) {
+                return Err("id_attribute is empty, or has white space in it".to_owned());
+            }
+            let last = attribute.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+            if [&NOT_AN_ID[..], &NOT_AN_ID_EITHER].concat().contains(&last.as_str()) {
+                return Err(format!("id_attribute `{attribute}` can pass to somebody else: name one that never changes"));
+            }
+        }
+        Ok(Saml {
+            entity_id,
+            sso_url: Self::url("sso_url", self.sso_url.clone())?,
+            certificates,
+            id_attribute: self.id_attribute.clone(),
+            name_attribute: self.name_attribute.clone(),
+            email_attribute: self.email_attribute.clone(),
+        })
     }
 
     fn read(self) -> Result<Provider, String> {
@@ -164,6 +224,7 @@ impl Written {
                 }
                 Kind::Email(Mail { endpoint, token: self.token.clone(), from: self.from.clone() })
             }
+            "saml" => Kind::Saml(Box::new(self.saml()?)),
             "matrix" => Kind::Matrix(self.server_name.clone().ok_or("server_name is missing")?),
             "oauth" => {
                 let id_member = self.id_member.clone().ok_or("id_member is missing")?;
@@ -205,7 +266,16 @@ pub fn parse(json: &str) -> Result<Vec<Provider>, String> {
         let provider = one.read().map_err(|problem| format!("provider `{id}`: {problem}"))?;
         if ids.insert(id.clone()) { Ok(provider) } else { Err(format!("provider `{id}` stands there twice")) }
     });
-    providers.collect()
+    let providers: Vec<Provider> = providers.collect::<Result<_, String>>()?;
+    // Whoever holds one of their keys could sign in as everybody of both.
+    let mut signed: BTreeMap<String, &[String]> = BTreeMap::new();
+    for one in &providers {
+        let (Kind::Saml(saml), Some(instance)) = (&one.kind, one.instance()) else { continue };
+        if *signed.entry(instance).or_insert(&saml.certificates) != saml.certificates {
+            return Err(format!("provider `{}`: another one has its people, and other certificates", one.id));
+        }
+    }
+    Ok(providers)
 }
 
 impl Provider {
@@ -214,6 +284,11 @@ impl Provider {
         match &self.kind {
             Kind::Openid(issuer, _) => Some(format!("oidc:{issuer}")),
             Kind::OAuth(oauth, _) => Some(format!("oauth:{}#{}", oauth.userinfo_endpoint, oauth.id_member)),
+            // A persistent name is of one of our entity ids there, and each provider knows us by another.
+            Kind::Saml(saml) => Some(match &saml.id_attribute {
+                None => format!("saml {} {}", self.id, saml.entity_id),
+                Some(attribute) => format!("saml-attribute {attribute} {}", saml.entity_id),
+            }),
             Kind::Email(_) => Some("email".to_owned()),
             Kind::Matrix(_) => None,
         }
@@ -239,10 +314,15 @@ mod tests {
         let github = json!({"id": "forge", "kind": "oauth", "name": "Forge", "client_id": "x", "id_member": "id",
             "name_member": "login", "authorization_endpoint": "https://forge.example/a", "token_endpoint": "https://forge.example/t",
             "userinfo_endpoint": "https://api.forge.example/user"});
+        let saml = json!({"id": "corp", "kind": "saml", "name": "Corp", "entity_id": "urn:corp", "sso_url": "https://corp.example/sso",
+            "certificates": ["MIIC"]});
         let matrix = json!({"id": "hs", "kind": "matrix", "name": "Matrix", "server_name": "hs"});
-        let found = of(&json!([keycloak(), github, matrix])).unwrap_or_default();
+        let found = of(&json!([keycloak(), github, saml, matrix])).unwrap_or_default();
         let instances: Vec<_> = found.iter().map(|one| one.instance().unwrap_or_default()).collect();
-        assert_eq!(instances, ["oidc:https://id.example/realms/w", "oauth:https://api.forge.example/user#id", ""]);
+        assert_eq!(
+            instances,
+            ["oidc:https://id.example/realms/w", "oauth:https://api.forge.example/user#id", "saml corp urn:corp", ""]
+        );
         let Kind::Openid(_, registration) = &found[0].kind else { panic!() };
         assert_eq!(registration.scope, "openid profile email");
     }
@@ -264,8 +344,30 @@ mod tests {
             provider
         };
         let oauth = json!({"id": "f", "kind": "oauth", "name": "F", "client_id": "x", "id_member": "Email"});
+        let saml = |name: &str, value: Value| {
+            let mut provider = json!({"id": "c", "kind": "saml", "name": "C", "entity_id": "urn:c", "sso_url": "https://c.example/sso",
+                "certificates": ["MIIC"]});
+            provider[name] = value;
+            json!([provider])
+        };
+        let twin = |id: &str, certificate: &str| {
+            json!({"id": id, "kind": "saml", "name": "T", "entity_id": "urn:t", "sso_url": "https://t.example/sso",
+                "certificates": [certificate], "id_attribute": "employee"})
+        };
+        assert!(of(&json!([twin("a", "MIIC"), twin("b", "MIIC")])).is_ok());
+        let claim = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress";
         let cases = [
-            (json!([with("kind", json!("saml2"))]), "kind `saml2` is not supported: matrix, keycloak, oidc, oauth, email"),
+            (saml("entity_id", json!("")), "entity_id is missing"),
+            (saml("sso_url", json!("http://c.example/sso")), "sso_url must be an https URL"),
+            (saml("certificates", json!([])), "certificates are missing"),
+            (json!([twin("a", "MIIC"), twin("b", "MIID")]), "another one has its people, and other certificates"),
+            (saml("entity_id", json!("urn: c")), "entity_id is missing"),
+            (saml("id_attribute", json!("a b")), "white space"),
+            (saml("id_attribute", json!("userPrincipalName")), "can pass to somebody else"),
+            (saml("id_attribute", json!("mail")), "can pass to somebody else"),
+            (saml("id_attribute", json!(claim)), "can pass to somebody else"),
+            (saml("id_attribute", json!("urn:oid:0.9.2342.19200300.100.1.1")), "can pass to somebody else"),
+            (json!([with("kind", json!("saml2"))]), "kind `saml2` is not supported: matrix, keycloak, oidc, oauth, saml, email"),
             (json!([with("id", json!("A B"))]), "the id must be"),
             (json!([with("id", json!("callback"))]), "the id must be"),
             (json!([with("id", json!("email"))]), "the id must be"),

@@ -19,6 +19,8 @@ pub enum Function {
     Consent,
     /// Who a user is.
     Identity,
+    /// What SAML identity providers say.
+    Saml,
     /// Mini-app storage.
     Storage,
     /// Operation.
@@ -33,6 +35,7 @@ impl Function {
         Function::Broker,
         Function::Consent,
         Function::Identity,
+        Function::Saml,
         Function::Storage,
         Function::Ops,
     ];
@@ -45,6 +48,7 @@ impl Function {
             Function::Broker => "broker",
             Function::Consent => "consent",
             Function::Identity => "identity",
+            Function::Saml => "saml",
             Function::Storage => "storage",
             Function::Ops => "ops",
         }
@@ -58,6 +62,7 @@ impl Function {
             Function::Broker => "BROKER",
             Function::Consent => "CONSENT",
             Function::Identity => "IDENTITY",
+            Function::Saml => "SAML",
             Function::Storage => "STORAGE",
             Function::Ops => "OPS",
         }
@@ -160,6 +165,8 @@ pub struct Route {
 }
 
 const SMALL: usize = 16 * 1024;
+/// A SAML response of 192 KiB, as base64 in a form.
+const RESPONSE: usize = 384 * 1024;
 /// A picture of a person.
 const AVATAR_BYTES: usize = 5 * 1_048_576;
 /// A value of 1 MiB may take six times as much as JSON, when every byte is escaped.
@@ -229,6 +236,9 @@ routes! {
     EMAIL_SHOW: Get "/sign-in/email/{provider}", Broker, Access::Public, [], Address, Body::None, Page, "Ask for the e-mail address that a code goes to";
     EMAIL_SEND: Post "/sign-in/email/{provider}", Broker, Access::Public, [], SignIn, Body::Form(SMALL), Page, "Send a code to an e-mail address";
 
+    SAML_METADATA: Get "/saml/metadata/{provider}", Saml, Access::Public, [], Address, Body::None, Tmcp, "What a SAML identity provider needs to know of us";
+    SAML_CONSUME: Post "/saml/acs/{provider}", Saml, Access::Public, [], Address, Body::Form(RESPONSE), Page, "Where a SAML identity provider sends a browser back to";
+
     AUTHORIZE: Get "/oauth2/authorize", Consent, Access::Public, [], Address, Body::None, Page, "Ask a person to let an app in (authorization code with PKCE)";
     CONSENT_SHOW: Get "/oauth2/consent", Consent, Access::Public, [], Consent, Body::None, Tmcp, "What an app asks for, for the person who is asked";
     CONSENT: Post "/oauth2/consent", Consent, Access::Public, [], Consent, Body::JsonOrForm(SMALL), Tmcp, "Agree to what an app asks for, or refuse it";
@@ -283,6 +293,8 @@ routes! {
     INTERNAL_KNOWN: Post "/internal/known", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Who somebody is that a provider vouches for";
     INTERNAL_SIGN_IN_ANEW: Post "/internal/sign-in", Broker, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Begin a sign-in of somebody who is signed in";
     INTERNAL_REDEEM: Post "/internal/redeem", Broker, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Redeem a code that a native app brought, and find or create the user";
+    INTERNAL_SAML_REQUEST: Post "/internal/saml/request", Saml, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Ask a SAML identity provider who somebody is";
+    INTERNAL_SAML_REDEEM: Post "/internal/saml/redeem", Saml, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Who was proven, by a handle that counts once";
     INTERNAL_LINK_SHOW: Post "/internal/link/show", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "An identity that waits to be linked";
     INTERNAL_LINK_CONFIRM: Post "/internal/link/confirm", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Link an identity";
     INTERNAL_IDENTITIES: Post "/internal/identities", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "The identities of a person";
@@ -321,11 +333,13 @@ routes! {
     INTERNAL_STATUS_BROKER: Post "/internal/status/broker", Broker, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what broker depends on answers";
     INTERNAL_STATUS_CONSENT: Post "/internal/status/consent", Consent, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what consent depends on answers";
     INTERNAL_STATUS_IDENTITY: Post "/internal/status/identity", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what identity depends on answers";
+    INTERNAL_STATUS_SAML: Post "/internal/status/saml", Saml, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what saml depends on answers";
     INTERNAL_STATUS_STORAGE: Post "/internal/status/storage", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what storage depends on answers";
     INTERNAL_MAINTAIN_AUTH: Post "/internal/maintain/auth", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of auth";
     INTERNAL_MAINTAIN_BROKER: Post "/internal/maintain/broker", Broker, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of broker";
     INTERNAL_MAINTAIN_CONSENT: Post "/internal/maintain/consent", Consent, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of consent";
     INTERNAL_MAINTAIN_IDENTITY: Post "/internal/maintain/identity", Identity, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of identity";
+    INTERNAL_MAINTAIN_SAML: Post "/internal/maintain/saml", Saml, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of saml";
     INTERNAL_MAINTAIN_STORAGE: Post "/internal/maintain/storage", Storage, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of storage";
 }
 

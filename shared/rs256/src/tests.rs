@@ -1,6 +1,6 @@
 //! Verification against signatures that `rsa` made, and against everything that is nearly one.
 
-use super::{padded, public::Modulus, verify};
+use super::{padded, public::Modulus, sha256, verify, verify_with};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
@@ -8,8 +8,9 @@ use rsa::pkcs1v15::{Signature, SigningKey, VerifyingKey};
 use rsa::signature::{SignatureEncoding, Signer, Verifier};
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use rsa::{BigUint, RsaPrivateKey, RsaPublicKey};
-use sha2::Sha256;
+use sha2::{Sha256, Sha384, Sha512};
 use std::sync::OnceLock;
+use tmcp_ports::Hash;
 use tmcp_protocol::jwk::PublicJwk;
 
 /// Sizes whose words are whole, and one whose highest word is not full.
@@ -57,10 +58,27 @@ fn what_was_signed_verifies_and_nothing_else_does() {
 }
 
 #[test]
+fn under_another_hash_it_is_another_signature() {
+    let key = &keys()[0];
+    let public = jwk(key.n(), key.e());
+    let signatures = [
+        (Hash::Sha256, SigningKey::<Sha256>::new(key.clone()).sign(b"message").to_vec()),
+        (Hash::Sha384, SigningKey::<Sha384>::new(key.clone()).sign(b"message").to_vec()),
+        (Hash::Sha512, SigningKey::<Sha512>::new(key.clone()).sign(b"message").to_vec()),
+    ];
+    for (made, signature) in &signatures {
+        for (asked, _) in &signatures {
+            assert_eq!(verify_with(*asked, &public, b"message", signature).unwrap(), made == asked, "{made:?} {asked:?}");
+        }
+        assert!(!verify_with(*made, &public, b"massage", signature).unwrap());
+    }
+}
+
+#[test]
 fn a_padding_that_is_not_whole_is_refused() {
     let key = &keys()[0];
     let (public, size) = (jwk(key.n(), key.e()), key.size());
-    let good = padded(b"message", size);
+    let good = padded(&sha256(b"message"), size);
     assert!(verify(&public, b"message", &forged(key, &good)).unwrap());
     let mut cases = Vec::new();
     for place in [0, 1, 2, 100, size - 52, size - 51, size - 33, size - 1] {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use tmcp_ports::{Signer, SignerError};
+use tmcp_ports::{Hash, OaepHash, Signer, SignerError};
 use tmcp_protocol::jwk::{EcPublicJwk, PrivateJwk, PublicJwk};
 use web_sys::{CryptoKey, SubtleCrypto, WorkerGlobalScope};
 use worker::js_sys::{self, Array, Object, Reflect, Uint8Array};
@@ -14,9 +14,10 @@ use worker::wasm_bindgen_futures::JsFuture;
 pub struct WebCryptoSigner;
 
 const ALGORITHM: &str = "RSASSA-PKCS1-v1_5";
+const OAEP: &str = "RSA-OAEP";
 
 thread_local! {
-    /// Imported keys by usage, name, exponent and modulus: a provider may call its key what we call ours.
+    /// Imported keys by usage, algorithm, name, exponent and modulus: a provider may call its key what we call ours.
     static KEYS: RefCell<HashMap<String, CryptoKey>> = RefCell::new(HashMap::new());
 }
 
@@ -51,19 +52,45 @@ async fn import_es256(key: &EcPublicJwk) -> Result<CryptoKey, SignerError> {
     Ok(JsFuture::from(promise).await.map_err(failed("importKey"))?.unchecked_into())
 }
 
-async fn import(public: &PublicJwk, private: Option<&PrivateJwk>) -> Result<CryptoKey, SignerError> {
+/// What WebCrypto and JSON Web Keys call a hash.
+fn names(hash: Hash) -> (&'static str, &'static str) {
+    match hash {
+        Hash::Sha256 => ("SHA-256", "RS256"),
+        Hash::Sha384 => ("SHA-384", "RS384"),
+        Hash::Sha512 => ("SHA-512", "RS512"),
+    }
+}
+
+/// A key of ours to open with; not remembered, like those of providers.
+async fn import_oaep(hash: &str, key: &PrivateJwk) -> Result<CryptoKey, SignerError> {
+    let mut members = vec![("kty", "RSA"), ("n", key.public.n.as_str()), ("e", key.public.e.as_str())];
+    members.extend(private_members(key));
+    let algorithm = object(&[("name", OAEP), ("hash", hash)])?;
+    let usages = Array::of1(&JsValue::from_str("decrypt"));
+    let promise = webcrypto()?
+        .import_key_with_object("jwk", &object(&members)?, &algorithm, false, &usages)
+        .map_err(failed("importKey"))?;
+    Ok(JsFuture::from(promise).await.map_err(failed("importKey"))?.unchecked_into())
+}
+
+fn private_members(key: &PrivateJwk) -> [(&'static str, &str); 6] {
+    let (d, p, q) = (("d", key.d.expose()), ("p", key.p.expose()), ("q", key.q.expose()));
+    [d, p, q, ("dp", key.dp.expose()), ("dq", key.dq.expose()), ("qi", key.qi.expose())]
+}
+
+async fn import(hash: Hash, public: &PublicJwk, private: Option<&PrivateJwk>) -> Result<CryptoKey, SignerError> {
+    let (hash, alg) = names(hash);
     let usage = if private.is_some() { "sign" } else { "verify" };
-    let name = format!("{usage}:{}:{}:{}", public.kid, public.e, public.n);
+    let name = format!("{usage}:{alg}:{}:{}:{}", public.kid, public.e, public.n);
     if let Some(key) = KEYS.with_borrow(|keys| keys.get(&name).cloned()) {
         return Ok(key);
     }
-    let mut members = vec![("kty", "RSA"), ("alg", "RS256"), ("n", public.n.as_str()), ("e", public.e.as_str())];
+    let mut members = vec![("kty", "RSA"), ("alg", alg), ("n", public.n.as_str()), ("e", public.e.as_str())];
     if let Some(key) = private {
-        members.extend([("d", key.d.expose()), ("p", key.p.expose()), ("q", key.q.expose())]);
-        members.extend([("dp", key.dp.expose()), ("dq", key.dq.expose()), ("qi", key.qi.expose())]);
+        members.extend(private_members(key));
     }
     let jwk = object(&members)?;
-    let algorithm = object(&[("name", ALGORITHM), ("hash", "SHA-256")])?;
+    let algorithm = object(&[("name", ALGORITHM), ("hash", hash)])?;
     let usages = Array::of1(&JsValue::from_str(usage));
     let promise = webcrypto()?.import_key_with_object("jwk", &jwk, &algorithm, false, &usages).map_err(failed("importKey"))?;
     let key: CryptoKey = JsFuture::from(promise).await.map_err(failed("importKey"))?.unchecked_into();
@@ -74,7 +101,7 @@ async fn import(public: &PublicJwk, private: Option<&PrivateJwk>) -> Result<Cryp
 impl Signer for WebCryptoSigner {
     async fn sign(&self, key: &PrivateJwk, message: &[u8]) -> Result<Vec<u8>, SignerError> {
         SendFuture::new(async move {
-            let key_handle = import(&key.public, Some(key)).await?;
+            let key_handle = import(Hash::Sha256, &key.public, Some(key)).await?;
             let message = Uint8Array::from(message);
             let promise =
                 webcrypto()?.sign_with_str_and_buffer_source(ALGORITHM, &key_handle, &message).map_err(failed("sign"))?;
@@ -85,8 +112,12 @@ impl Signer for WebCryptoSigner {
     }
 
     async fn verify(&self, key: &PublicJwk, message: &[u8], signature: &[u8]) -> Result<bool, SignerError> {
+        self.verify_with(Hash::Sha256, key, message, signature).await
+    }
+
+    async fn verify_with(&self, hash: Hash, key: &PublicJwk, message: &[u8], signature: &[u8]) -> Result<bool, SignerError> {
         SendFuture::new(async move {
-            let key = import(key, None).await?;
+            let key = import(hash, key, None).await?;
             let (message, signature) = (Uint8Array::from(message), Uint8Array::from(signature));
             let promise = webcrypto()?
                 .verify_with_str_and_buffer_source_and_buffer_source(ALGORITHM, &key, &signature, &message)
@@ -107,6 +138,22 @@ impl Signer for WebCryptoSigner {
                 .map_err(failed("verify"))?;
             let outcome = JsFuture::from(promise).await.map_err(failed("verify"))?;
             Ok(outcome.as_bool().unwrap_or(false))
+        })
+        .await
+    }
+
+    async fn unwrap(&self, hash: OaepHash, key: &PrivateJwk, wrapped: &[u8]) -> Result<Option<Vec<u8>>, SignerError> {
+        SendFuture::new(async move {
+            let hash = match hash {
+                OaepHash::Sha1 => "SHA-1",
+                OaepHash::Sha256 => "SHA-256",
+                OaepHash::Sha384 => "SHA-384",
+                OaepHash::Sha512 => "SHA-512",
+            };
+            let (key, wrapped) = (import_oaep(hash, key).await?, Uint8Array::from(wrapped));
+            let promise = webcrypto()?.decrypt_with_str_and_buffer_source(OAEP, &key, &wrapped).map_err(failed("decrypt"))?;
+            // It fails where nothing was encrypted for this key.
+            Ok(JsFuture::from(promise).await.ok().map(|opened| Uint8Array::new(&opened).to_vec()))
         })
         .await
     }

@@ -60,6 +60,7 @@ pub fn missing_parameter(route: &Route) -> &'static str {
         "/account/end" | "/account/profile" | "/account/export" | "/account/leave" => "token",
         "/account/stay" => "handle",
         "/sign-in/email/{provider}" => "state",
+        "/saml/acs/{provider}" => "SAMLResponse",
         "/account/link" => "provider",
         "/account/link/confirm" => "handle",
         "/account/unlink" | "/account/choose" => "identity",

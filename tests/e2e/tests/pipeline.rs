@@ -79,7 +79,7 @@ async fn a_path_tells_which_methods_it_takes() {
             is_dressed(&format!("{method} {path}"), &answer);
             if path.starts_with("/oauth2/") {
                 answer.is_oauth_error(405, "invalid_request");
-            } else if path.starts_with("/account") || path.starts_with("/sign-in/") {
+            } else if path.starts_with("/account") || path.starts_with("/sign-in/") || path.starts_with("/saml/acs/") {
                 assert!(answer.text.contains("<h1>"), "{path}: {}", answer.text);
             } else {
                 answer.is_refused(405, "METHOD_NOT_ALLOWED");

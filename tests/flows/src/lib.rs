@@ -8,5 +8,6 @@ mod linking;
 mod privacy;
 mod profiles;
 mod providers;
+mod saml;
 mod suspension;
 mod world;

@@ -80,6 +80,8 @@ impl World {
                 "userinfo_endpoint": FORGE_USER, "scopes": ["read:user"]},
             {"id": "hs", "kind": "matrix", "name": "Matrix", "server_name": "hs"},
             {"id": "two", "kind": "matrix", "name": "Two", "server_name": "two"},
+            {"id": "corp", "kind": "saml", "name": "Corp", "entity_id": "urn:corp", "sso_url": "https://corp.example/sso",
+                "certificates": ["MIIC"]},
             {"id": "mail", "kind": "email", "name": "E-mail", "endpoint": MAIL, "token": "mail-secret", "from": "us@tmcp.example"},
         ]);
         platform.set("PROVIDERS", &providers.to_string());

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde_json::{Value, json};
 use tmcp_protocol::jwk::KeySet;
-use tmcp_protocol::provider::{self, Kind};
+use tmcp_protocol::provider::Kind;
 use tmcp_protocol::service::ServiceKeys;
 
 use super::environment::{self, KeyIds};
@@ -56,6 +56,7 @@ pub fn make(paths: &Paths, args: &SecretsArgs) -> Result<()> {
         "OPERATOR_TOKEN": keys.operator_token,
         "ADMIN_TOKEN": keys.admin_token,
         "AUDIT_KEY": keys.audit_key,
+        "SAML_KEYS": keys.saml_keys,
     });
     let missing: Vec<_> =
         SETTINGS.iter().filter(|s| s.secret && !s.form.is_optional() && secrets.get(s.name).is_none()).map(|s| s.name).collect();
@@ -173,9 +174,18 @@ impl Secrets {
             .map_err(|error| anyhow::anyhow!("SIGNING_KEYS: {error}"))?;
         // Development prints mail; a deployment has nobody to read it.
         let providers =
-            provider::parse(self.get("PROVIDERS").unwrap_or("[]")).map_err(|error| anyhow::anyhow!("PROVIDERS: {error}"))?;
+            config::providers(self.get("PROVIDERS").unwrap_or("[]")).map_err(|error| anyhow::anyhow!("PROVIDERS: {error}"))?;
         let silent = providers.iter().find(|one| matches!(&one.kind, Kind::Email(mail) if mail.endpoint.is_none()));
         ensure!(silent.is_none(), "PROVIDERS: a provider of kind email has no endpoint by which mail is sent");
+        let by_saml = providers.iter().any(|one| matches!(one.kind, Kind::Saml(_)));
+        if by_saml || self.get("SAML_KEYS").is_some() {
+            let keys = self.require("SAML_KEYS", "a provider of PROVIDERS speaks SAML")?;
+            KeySet::parse_private(keys).map_err(|error| anyhow::anyhow!("SAML_KEYS: {error}"))?;
+            let ring = self.json("SAML_KEYS")?;
+            let certified = |key: &Value| key.pointer("/x5c/0").is_some_and(Value::is_string);
+            let all = ring.get("keys").and_then(Value::as_array).is_some_and(|keys| keys.iter().all(certified));
+            ensure!(all, "SAML_KEYS: a key without its certificate (x5c)");
+        }
         let ring = self.json("STORAGE_KEYS")?;
         let keys = ring.get("keys").and_then(Value::as_object).context("STORAGE_KEYS has no member keys")?;
         for (id, key) in keys {
@@ -230,6 +240,7 @@ pub mod tests {
             "OPERATOR_TOKEN": keys.operator_token,
             "ADMIN_TOKEN": keys.admin_token,
             "AUDIT_KEY": keys.audit_key,
+            "SAML_KEYS": keys.saml_keys,
         })
     }
 
@@ -259,6 +270,8 @@ pub mod tests {
                 json!([{"id": "a", "kind": "saml2", "name": "A", "client_secret": hidden}]),
                 "kind `saml2` is not supported",
             ),
+            ("SAML_KEYS", json!({"keys": [{"kid": hidden}]}), "SAML_KEYS: "),
+            ("SAML_KEYS", good["SIGNING_KEYS"].clone(), "SAML_KEYS: a key without its certificate"),
             ("SERVCE_KEY", json!(hidden), "SERVCE_KEY is no secret of ours"),
         ];
         for (name, value, expected) in cases {
@@ -267,6 +280,15 @@ pub mod tests {
             let error = problem(&wrong);
             assert!(error.contains(expected) && !error.contains(hidden), "{name}: {error}");
         }
+        let mut saml = good.clone();
+        saml.as_object_mut().unwrap().remove("SAML_KEYS");
+        assert!(parse(&saml, &KeyIds::default()).is_ok(), "nobody needs it without a provider");
+        let certificate = good["SAML_KEYS"]["keys"][0]["x5c"][0].clone();
+        saml["PROVIDERS"] = json!([{"id": "c", "kind": "saml", "name": "C", "entity_id": "e", "sso_url": "https://c.example",
+            "certificates": [certificate]}]);
+        assert!(problem(&saml).contains("the secret SAML_KEYS is missing: a provider of PROVIDERS speaks SAML"));
+        saml["SAML_KEYS"] = good["SAML_KEYS"].clone();
+        assert!(parse(&saml, &KeyIds::default()).is_ok());
         let mut without = good.clone();
         without.as_object_mut().unwrap().remove("STORAGE_KEYS");
         assert!(problem(&without).contains("STORAGE_KEYS"));

@@ -9,29 +9,35 @@ use super::Suite;
 use super::live::WIDE_LIMITS;
 use crate::build::Runtime;
 use crate::http;
+use crate::keys;
 use crate::tools;
 use crate::tools::chromium;
 use crate::tools::npm::{self, Npm};
-use crate::tools::python::{AUTHLIB, SYNAPSE};
+use crate::tools::python::{AUTHLIB, PYSAML2, SYNAPSE};
+use crate::tools::xmlsec;
 
 impl Suite<'_> {
     /// Runs them against a fresh server; the pictures they take lie beside its `up.json`, in `screenshots`.
     pub(super) fn browser(&self, runtime: Runtime) -> Result<()> {
         let folder = self.paths.root.join("tests/browser");
         let chromium = chromium::ensure(self.paths, self.progress)?;
+        let xmlsec = xmlsec::ensure(self.paths, self.progress)?;
         npm::install(self.paths, self.progress, &folder, "the browser tests")?;
         {
             let _lock = tools::install_lock(self.paths, self.progress)?;
             AUTHLIB.ensure(self.paths, self.progress)?;
+            PYSAML2.ensure(self.paths, self.progress)?;
         }
         // Where tests are going to have a second provider, a second homeserver, one whose certificate nobody vouches for, whoever is
         // told of attacks, and whoever sends mail.
         let [port, second, odd] = [http::free_port()?, http::free_port()?, http::free_port()?];
-        let [alerts, mail] = [http::free_port()?, http::free_port()?];
+        let [alerts, mail, saml] = [http::free_port()?, http::free_port()?, http::free_port()?];
+        let (saml_key, saml_certificate) = keys::pem_with_certificate("python")?;
         let server = self.start(runtime, runtime.name(), "browser", WIDE_LIMITS, |args| {
             args.with_keycloak = true;
             args.provider = second_provider(port);
             args.provider.push(mail_provider(mail));
+            args.provider.push(saml_provider(saml, &saml_certificate));
             args.homeserver = more_homeservers(second, odd);
             args.set.push(r#"FEDERATION_DENY=["denied.example"]"#.to_owned());
             args.set.push(format!("ALERT_WEBHOOK=http://localhost:{alerts}/hook?secret=1"));
@@ -43,6 +49,8 @@ impl Suite<'_> {
         command.env("TMCP_UP", &server.up_file).env("TMCP_CHROMIUM", chromium);
         command.env("TMCP_PROVIDER_PORT", port.to_string()).env("TMCP_ALERT_PORT", alerts.to_string());
         command.env("TMCP_MAIL_PORT", mail.to_string());
+        command.env("TMCP_SAML_PORT", saml.to_string()).env("TMCP_SAML_PYTHON", PYSAML2.interpreter(self.paths));
+        command.env("TMCP_SAML_KEY", saml_key).env("TMCP_SAML_CERTIFICATE", saml_certificate).env("TMCP_XMLSEC", xmlsec);
         command.env("TMCP_SECOND_MATRIX_PORT", second.to_string()).env("TMCP_ODD_MATRIX_PORT", odd.to_string());
         command.env("TMCP_SYNAPSE_PYTHON", SYNAPSE.interpreter(self.paths));
         command.env("TMCP_PYTHON", AUTHLIB.interpreter(self.paths));
@@ -67,6 +75,15 @@ fn more_homeservers(second: u16, odd: u16) -> Vec<String> {
 fn mail_provider(port: u16) -> String {
     json!({"id": "mail", "kind": "email", "name": "E-mail", "endpoint": format!("http://localhost:{port}/mail"),
         "token": "secret-of-the-mail", "from": "us@tmcp.example"})
+    .to_string()
+}
+
+/// pysaml2 of the browser tests.
+fn saml_provider(port: u16, certificate: &str) -> String {
+    let origin = format!("http://localhost:{port}");
+    json!({"id": "python", "kind": "saml", "name": "Python SAML", "entity_id": format!("{origin}/idp"), "sso_url": format!("{origin}/sso"),
+        "certificates": [certificate], "name_attribute": "urn:oid:2.16.840.1.113730.3.1.241",
+        "email_attribute": "urn:oid:0.9.2342.19200300.100.1.3"})
     .to_string()
 }
 

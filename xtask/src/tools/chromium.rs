@@ -1,8 +1,8 @@
-//! A Chromium for the tests of the pages: the machine's, else Debian's package, which needs root.
+//! A Chromium for the tests of the pages: the machine's, else Debian's package.
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
 use crate::paths::Paths;
 use crate::process;
@@ -22,12 +22,5 @@ pub fn program() -> Option<PathBuf> {
 
 /// The program; installed where it is missing and can be.
 pub fn ensure(paths: &Paths, progress: &Progress) -> Result<PathBuf> {
-    if let Some(program) = program() {
-        return Ok(program);
-    }
-    if !tools::is_debian_root() {
-        bail!("there is no Chromium on PATH: {ADVICE}");
-    }
-    tools::apt_install(paths, progress, "Chromium", &["chromium"])?;
-    program().context("chromium was installed and is not on PATH")
+    tools::program_or_package(paths, progress, "Chromium", &NAMES, "chromium", ADVICE)
 }

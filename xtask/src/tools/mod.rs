@@ -8,9 +8,10 @@ pub mod python;
 pub mod rust;
 mod shared_target;
 pub mod spin;
+pub mod xmlsec;
 
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -74,6 +75,26 @@ pub fn apt_install(paths: &Paths, progress: &Progress, what: &str, packages: &[&
     }
     step.done();
     Ok(())
+}
+
+/// A program under one of these names: the machine's, else that of a package of Debian's, which needs root.
+pub fn program_or_package(
+    paths: &Paths,
+    progress: &Progress,
+    what: &str,
+    names: &[&str],
+    package: &str,
+    advice: &str,
+) -> Result<PathBuf> {
+    let found = || names.iter().find_map(|name| process::which(name));
+    if let Some(program) = found() {
+        return Ok(program);
+    }
+    if !is_debian_root() {
+        bail!("there is no {what} on PATH: {advice}");
+    }
+    apt_install(paths, progress, what, &[package])?;
+    found().with_context(|| format!("{what} was installed and is not on PATH"))
 }
 
 /// Fails with what to do when a program is not on PATH.

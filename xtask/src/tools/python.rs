@@ -1,4 +1,5 @@
-//! Python virtual environments in the cache: Synapse, the Matrix homeserver that sign-in is tested against, and Authlib, a client library.
+//! Python virtual environments in the cache: Synapse, the Matrix homeserver that sign-in is tested against, Authlib, a client library, and
+//! pysaml2, an identity provider.
 
 use std::fs;
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ pub const SYNAPSE: Environment = Environment {
 /// Runs the client of `tests/browser/authlib_client.py`.
 pub const AUTHLIB: Environment =
     Environment { what: "Authlib", name: "authlib-1.9.9", packages: &["Authlib==1.9.9", "requests==2.34.2"] };
+/// Runs the identity provider of `tests/browser/saml_provider.py`, which signs by `xmlsec1`.
+pub const PYSAML2: Environment = Environment { what: "pysaml2", name: "pysaml2-7.5.5", packages: &["pysaml2==7.5.5"] };
 
 impl Environment {
     /// Its interpreter.

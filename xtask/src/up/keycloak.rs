@@ -63,10 +63,19 @@ impl Keycloak {
         format!("{}/realms/tween", self.url)
     }
 
-    /// What it is to us, for `PROVIDERS`.
-    pub fn provider(&self, keys: &Keys) -> Value {
-        json!({"id": "keycloak", "kind": "keycloak", "name": "Keycloak", "issuer": self.issuer(), "client_id": "tmcp",
-            "client_secret": keys.demo_client_secret})
+    /// What it is to us, for `PROVIDERS`: by OpenID Connect, by SAML, and by SAML with encrypted assertions.
+    pub fn providers(&self, keys: &Keys) -> Result<Vec<Value>> {
+        let openid = json!({"id": "keycloak", "kind": "keycloak", "name": "Keycloak", "issuer": self.issuer(), "client_id": "tmcp",
+            "client_secret": keys.demo_client_secret});
+        let saml = format!("{}/protocol/saml", self.issuer());
+        let descriptor = http::get(&format!("{saml}/descriptor"))?.body;
+        let certificate =
+            certificate_in(descriptor.as_str().unwrap_or_default()).context("Keycloak's SAML descriptor has no certificate")?;
+        let saml = |id: &str, name: &str| {
+            json!({"id": id, "kind": "saml", "name": name, "entity_id": self.issuer(), "sso_url": saml, "certificates": [certificate],
+                "name_attribute": "username", "email_attribute": "email"})
+        };
+        Ok(vec![openid, saml("keycloak-saml", "SAML"), saml("keycloak-sealed", "Sealed SAML")])
     }
 
     /// What it is to Synapse, one of its `oidc_providers`.
@@ -86,8 +95,20 @@ pub fn mark(data: &Path) -> String {
     data.join("keycloak").display().to_string()
 }
 
+/// The first certificate in a SAML descriptor.
+fn certificate_in(descriptor: &str) -> Option<&str> {
+    let (_, rest) = descriptor.split_once("X509Certificate>")?;
+    rest.split_once('<').map(|(certificate, _)| certificate.trim())
+}
+
+/// The certificate of our own SAML key.
+fn certificate_of(keys: &Keys) -> &str {
+    keys.saml_keys.pointer("/keys/0/x5c/0").and_then(Value::as_str).unwrap_or_default()
+}
+
 fn realm(base_url: &str, matrix_url: Option<&str>, keys: &Keys) -> String {
     REALM
+        .replace("$SAML_CERTIFICATE", certificate_of(keys))
         .replace("$CLIENT_SECRET", &keys.demo_client_secret)
         .replace("$PASSWORD", &keys.matrix_password)
         .replace("$BASE_URL", base_url)

@@ -79,7 +79,7 @@ pub fn run(paths: &Paths, plan: &Plan, progress: &Progress, ready: impl FnOnce(&
 fn settings(plan: &Plan, matrix_url: Option<&str>, keycloak: Option<&Keycloak>, keys: &Keys) -> Result<Vec<String>> {
     let read = |list: &[String]| list.iter().map(|json| serde_json::from_str(json)).collect::<Result<Vec<Value>, _>>();
     let (given, homeservers) = (read(&plan.providers)?, read(&plan.homeservers)?);
-    let mut providers: Vec<Value> = keycloak.map(|keycloak| keycloak.provider(keys)).into_iter().collect();
+    let mut providers: Vec<Value> = keycloak.map(|keycloak| keycloak.providers(keys)).transpose()?.unwrap_or_default();
     if keycloak.is_some() && plan.with_matrix {
         providers.push(json!({"id": "matrix", "kind": "matrix", "name": "Matrix", "server_name": synapse::SERVER_NAME}));
     }

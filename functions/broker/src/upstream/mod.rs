@@ -4,6 +4,7 @@ pub mod id_token;
 pub mod matrix_sso;
 pub mod oauth;
 pub mod openid;
+pub mod saml;
 
 use crate::email;
 use crate::transaction::Proofs;
@@ -40,6 +41,7 @@ pub async fn address<P: Platform>(call: &Call<P>, provider: &Provider, state: &s
             Ok(authorization(oauth.authorization_endpoint.clone(), registration, &back, state, proofs))
         }
         Kind::Matrix(server_name) => matrix_sso::address(call, server_name, &back, state).await,
+        Kind::Saml(_) => saml::address(call, provider, state, proofs).await,
         Kind::Email(_) => {
             Url::parse(&email::page_of(call, provider, state)).map_err(|error| Failure::internal(error.to_string()))
         }
@@ -78,6 +80,7 @@ pub async fn prove<P: Platform>(
         }
         Kind::OAuth(oauth, registration) => oauth::prove(call, provider, oauth, redeemed(registration)).await,
         Kind::Matrix(server_name) => matrix_sso::prove(call, server_name, code).await,
+        Kind::Saml(_) => saml::prove(call, provider, answer.require("state")?, code, proofs).await,
         Kind::Email(_) => email::prove(call, answer.require("state")?, code, call.now()).await,
     }
 }
