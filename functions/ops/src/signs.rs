@@ -7,6 +7,7 @@
 //! | `openid_replay` | a Matrix OpenID token came a second time |
 //! | `assertion_replay` | so did a SAML assertion |
 //! | `new_homeserver` | the first person of a homeserver signed in |
+//! | `suspended_by_limits` | a person exceeded so many limits that they have to wait |
 //! | `log_changed` | rows of long ago came without a seal |
 //!
 //! A sign about one account, network or server is noticed once an hour: whoever can cause one could bury others under it.
@@ -60,6 +61,9 @@ fn by_itself(row: &AuditRow, at: &Place) -> Option<Sign> {
     let from = json!({"action": row.action, "address": row.address});
     if row.outcome == "refused" && row.action.ends_with(".reuse") {
         return Some(Sign::new("token_reuse", at, row.actor.as_deref(), from));
+    }
+    if row.action == "user.suspend" && row.actor.as_deref() == Some("limits") {
+        return Some(Sign::new("suspended_by_limits", at, row.target.as_deref(), from));
     }
     let detail: Value = row.detail.as_ref().and_then(|text| serde_json::from_slice(text.as_bytes()).ok()).unwrap_or_default();
     let name = match detail.get("reason").and_then(Value::as_str) {

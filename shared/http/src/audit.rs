@@ -53,6 +53,20 @@ pub fn statement_where(platform: &impl Platform, sql: &'static str, entry: Entry
 pub const OF: &str = "SELECT id, at, action, outcome, target, address, detail FROM audit WHERE actor = ?1 AND id > ?2 \
     AND (?3 IS NULL OR action LIKE ?3 || '%') ORDER BY id LIMIT 500";
 
+const INSERT_ONCE: &str = "INSERT INTO audit (id, at, action, outcome, actor, target, address, request_id, detail) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING";
+
+/// The statement that writes an entry once, however often it runs: `name` is the same each time, and of nothing else.
+pub fn once(platform: &impl Platform, name: &str, entry: Entry<'_>) -> Statement {
+    let mut statement = statement(platform, entry);
+    statement.sql = INSERT_ONCE;
+    if let Some(id) = statement.args.first_mut() {
+        let hash = crate::sha256_hex(name);
+        *id = Value::from(format!("aud_{}", hash.get(..26).unwrap_or(&hash)));
+    }
+    statement
+}
+
 /// The statement that writes an entry, for the batch of the change.
 pub fn statement(platform: &impl Platform, entry: Entry<'_>) -> Statement {
     let now = platform.clock().now();

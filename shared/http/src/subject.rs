@@ -4,10 +4,11 @@
 //! hop answers both "not too many" and "not revoked". Revoking raises the generation: tokens of an older one are refused from the
 //! next request on, everywhere.
 
+use crate::audit::{self, Entry};
 use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tmcp_ports::{Context, Decision, EffectError, EffectId, Entities, EntityError, EntityKind, Platform, Store, Wake};
+use tmcp_ports::{Context, Decision, EffectError, EffectId, Entities, EntityError, EntityKind, Platform, Sql, Store, Wake};
 use tmcp_protocol::bucket::{Admission, Bucket};
 use tmcp_protocol::limits::{Limit, LimitClass, Limits};
 use tmcp_protocol::{Millis, Uid};
@@ -60,6 +61,21 @@ pub struct State {
     /// What an administrator said last about the person; nothing where nobody ever did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<Standing>,
+    /// The limits that were exceeded of late, each once in its window.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceeded: Vec<Exceeded>,
+    /// Why the person has to wait here, because of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Suspension>,
+}
+
+/// A limit that was exceeded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exceeded {
+    /// Its class' name.
+    pub class: String,
+    /// When it was counted.
+    pub at: Millis,
 }
 
 /// What an administrator said about a person.
@@ -129,6 +145,9 @@ pub enum Command {
         limit: Figures,
         /// The token, where there is one.
         held: Option<Held>,
+        /// How much of it is put up with; of persons alone.
+        #[serde(default)]
+        patience: Option<Figures>,
     },
     /// Which generation does a token get that is issued now, and is the session that it is issued for still alive?
     Issue {
@@ -144,6 +163,9 @@ pub enum Command {
         limit: Figures,
         /// The session, where it exists already.
         session: Option<String>,
+        /// How much of it is put up with.
+        #[serde(default)]
+        patience: Option<Figures>,
     },
     /// Does this token still hold? Draws from no bucket.
     Check {
@@ -196,9 +218,41 @@ impl State {
         self.buckets.entry(class).or_insert_with(|| Bucket::new(&limit, now)).draw(&limit, 1, now)
     }
 
-    /// The suspension that is in force.
+    /// The suspension that is in force: an administrator's comes first.
     fn suspension(&self, now: Millis) -> Option<&Suspension> {
-        self.standing.as_ref()?.suspension.as_ref().filter(|suspension| suspension.is_in_force(now))
+        let said = self.standing.as_ref().and_then(|standing| standing.suspension.as_ref());
+        [said, self.own.as_ref()].into_iter().flatten().find(|suspension| suspension.is_in_force(now))
+    }
+
+    /// A limit was exceeded: answered with `answer`, unless it was one too many within the window of `patience`.
+    fn refuse(
+        mut self,
+        (class, limit): (String, Limit),
+        patience: Option<Figures>,
+        answer: Answer,
+        now: Millis,
+    ) -> Decision<Subject> {
+        let Some(patience) = patience.map(Limit::from).filter(|patience| patience.capacity > 0) else {
+            return Decision::reply(answer);
+        };
+        self.exceeded.retain(|one| now.0 - one.at.0 < patience.window_ms());
+        // A client that does not wait is refused a hundred times in a second: that is one limit exceeded.
+        if self.exceeded.iter().any(|one| one.class == class && now.0 - one.at.0 < limit.window_ms()) {
+            return Decision::reply(answer);
+        }
+        self.exceeded.push(Exceeded { class, at: now });
+        if self.exceeded.len() < patience.capacity as usize {
+            return Decision { store: Store::Soon(self), reply: answer, wake: Wake::Keep, effects: Vec::new() };
+        }
+        let until = now.plus(patience.window_ms());
+        let told = format!(
+            r#"{{"suspended_until":"{}","reason":"too many limits were exceeded here","appeal_url":null}}"#,
+            until.rfc3339()
+        );
+        self.exceeded.clear();
+        self.own = Some(Suspension { until: Some(until), told: told.clone() });
+        let reply = Answer::Suspended(told.clone());
+        Decision { store: Store::Put(self), reply, wake: Wake::Keep, effects: vec![told] }
     }
 
     fn holds(&self, held: &Held) -> bool {
@@ -211,7 +265,8 @@ impl EntityKind for Subject {
     type State = State;
     type Command = Command;
     type Reply = Answer;
-    type Effect = ();
+    /// What a person is told who was suspended by their limits: it becomes a row of the audit log.
+    type Effect = String;
 
     fn decide(state: Option<&State>, command: Command, context: Context) -> Decision<Self> {
         let first = state.is_none();
@@ -221,24 +276,26 @@ impl EntityKind for Subject {
             ended: BTreeMap::new(),
             used_at: context.now,
             standing: None,
+            exceeded: Vec::new(),
+            own: None,
         });
         next.used_at = next.used_at.max(context.now);
         let suspended = next.suspension(context.now).map(|suspension| suspension.told.clone());
         let answer = match command {
-            Command::Admit { class, limit, held } => {
+            Command::Admit { class, limit, held, patience } => {
                 if held.is_some_and(|held| !next.holds(&held)) {
                     return Decision::reply(Answer::Revoked);
                 }
                 if let Some(told) = suspended {
                     return Decision::reply(Answer::Suspended(told));
                 }
-                let admission = next.draw(class, limit.into(), context.now);
+                let admission = next.draw(class.clone(), limit.into(), context.now);
                 if !admission.allowed {
-                    return Decision::reply(Answer::Admission(admission));
+                    return next.refuse((class, limit.into()), patience, Answer::Admission(admission), context.now);
                 }
                 Answer::Admission(admission)
             }
-            Command::Enter { class, limit, session } => {
+            Command::Enter { class, limit, session, patience } => {
                 if session.is_some_and(|session| next.ended.contains_key(&session)) {
                     return Decision::reply(Answer::Revoked);
                 }
@@ -246,9 +303,10 @@ impl EntityKind for Subject {
                     return Decision::reply(Answer::Suspended(told));
                 }
                 let generation = next.generation;
-                let admission = next.draw(class, limit.into(), context.now);
+                let admission = next.draw(class.clone(), limit.into(), context.now);
                 if !admission.allowed {
-                    return Decision::reply(Answer::Entered { admission, generation });
+                    let answer = Answer::Entered { admission, generation };
+                    return next.refuse((class, limit.into()), patience, answer, context.now);
                 }
                 Answer::Entered { admission, generation }
             }
@@ -281,6 +339,11 @@ impl EntityKind for Subject {
                 if next.standing.as_ref().is_some_and(|said| said.version >= standing.version) {
                     return Decision::reply(Answer::Done);
                 }
+                // Who is let in again is let in everywhere.
+                if standing.suspension.is_none() {
+                    next.own = None;
+                    next.exceeded.clear();
+                }
                 next.standing = Some(standing);
                 Answer::Done
             }
@@ -304,8 +367,14 @@ impl EntityKind for Subject {
         Some(Decision { store, reply: Answer::Done, wake, effects: Vec::new() })
     }
 
-    async fn run<P: Platform>(_: &P, _: &EffectId, (): &()) -> Result<Option<Command>, EffectError> {
-        Ok(None)
+    async fn run<P: Platform>(platform: &P, id: &EffectId, told: &String) -> Result<Option<Command>, EffectError> {
+        let named = id.entity.strip_prefix("u:").and_then(|rest| rest.split_once(':'));
+        let (target, app) = named.unwrap_or((id.entity.as_str(), ""));
+        let detail = Some(serde_json::json!({"app": app, "told": told}));
+        let (action, actor, target) = ("user.suspend", Some("limits"), Some(target));
+        let entry = Entry { action, outcome: "ok", actor, target, detail, ..Entry::default() };
+        let row = audit::once(platform, &format!("subject/{id}"), entry);
+        platform.sql().query(row).await.map(|_| None).map_err(|error| EffectError(error.to_string()))
     }
 }
 
@@ -326,7 +395,8 @@ pub async fn admit(
     class: LimitClass,
     held: Option<Held>,
 ) -> Result<Option<Admission>, Failure> {
-    let command = Command::Admit { class: class.as_str().to_owned(), limit: limits.get(class).into(), held };
+    let patience = id.0.starts_with("u:").then(|| limits.get(LimitClass::Violations).into());
+    let command = Command::Admit { class: class.as_str().to_owned(), limit: limits.get(class).into(), held, patience };
     match platform.entities().ask::<Subject>(&id.0, command).await? {
         Answer::Admission(admission) => Ok(Some(admission)),
         Answer::Revoked => Ok(None),
@@ -344,7 +414,8 @@ pub async fn enter(
     session: Option<&str>,
 ) -> Result<Option<(Admission, i64)>, Failure> {
     let (class, limit) = (class.as_str().to_owned(), limits.get(class).into());
-    let command = Command::Enter { class, limit, session: session.map(str::to_owned) };
+    let patience = Some(limits.get(LimitClass::Violations).into());
+    let command = Command::Enter { class, limit, session: session.map(str::to_owned), patience };
     match platform.entities().ask::<Subject>(&id.0, command).await? {
         Answer::Entered { admission, generation } => Ok(Some((admission, generation))),
         Answer::Revoked => Ok(None),

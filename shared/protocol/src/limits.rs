@@ -76,6 +76,9 @@ classes! {
     Export = "export", 5 per 3600 s, burst 2;
     /// Single storage operations.
     Storage = "storage", 100 per 60 s, burst 20;
+    /// No bucket: how many limits a person may exceed in an app or on the platform, each counted once in its window, before they are
+    /// suspended there for a window of this one (TMCP 8.1). A capacity of 0 never suspends.
+    Violations = "violations", 10 per 3600 s, burst 0;
     /// Storage batches.
     StorageBatch = "storage_batch", 10 per 60 s, burst 2;
 }

@@ -5,7 +5,7 @@
 //! need more address tokens than there are). `pipeline` sees the figures of `account`; auth's own tests exhaust `token_validation`.
 
 use serde_json::json;
-use tmcp_e2e::{Answer, Ask, World, at_once};
+use tmcp_e2e::{Answer, App, Ask, Person, Session, World, at_once};
 use tmcp_protocol::limits::{LimitClass, Limits};
 
 /// That so many passed, and that the others were refused in the right form with the right figures.
@@ -40,6 +40,38 @@ fn exactly(what: &str, class: LimitClass, passed: usize, answers: &[Answer], oau
         assert!(answer.header("x-ratelimit-reset").parse::<i64>().unwrap() > 1_700_000_000, "{what}");
         assert!(answer.header("x-ratelimit-reset-after").parse::<u64>().unwrap() > 0, "{what}");
     }
+}
+
+/// Alice has exceeded three limits of an app (storage, batches, refreshing): the server of this run puts up with four.
+async fn who_exceeds_a_fourth_limit_has_to_wait(world: &World, alice: &Person, app: &App, tep: &str, elsewhere: &Session) {
+    let told = |answer: &Answer| answer.is_refused(403, "ACCOUNT_SUSPENDED");
+    let profile = (0..90).map(|_| {
+        let (world, tep) = (world.clone(), tep.to_owned());
+        async move { world.get("/oauth2/userinfo").bearer_auth(tep).ask().await }
+    });
+    let answers = at_once(90, profile).await;
+    let passed = answers.iter().filter(|answer| answer.json()["error"]["code"] == "INSUFFICIENT_PERMISSIONS").count();
+    assert_eq!(passed, 70, "as many as the bucket holds");
+    let error = told(&world.probe(tep).await);
+    let until = error["suspended_until"].as_str().unwrap_or_else(|| panic!("{error}"));
+    assert!(until.ends_with('Z') && error["reason"].is_string(), "{error}");
+    answers
+        .iter()
+        .filter(|answer| answer.status != 429 && answer.json()["error"]["code"] != "INSUFFICIENT_PERMISSIONS")
+        .for_each(|answer| {
+            told(answer);
+        });
+    world.exchange(app, &alice.token, None).await.is_oauth_error(403, "account_suspended");
+    // Another app, and the platform, have nothing to do with it: else an app could lock a person out of everything.
+    world.probe(&elsewhere.access).await.ok();
+    let rows = world.audit_log().await;
+    let found = rows.iter().filter(|row| row.action == "user.suspend" && row.actor.as_deref() == Some("limits"));
+    let targets: Vec<_> = found.map(|row| row.target.as_deref()).collect();
+    assert_eq!(targets, [Some(alice.uid.as_str())]);
+    // An administrator lets her in again.
+    let lift = json!({"user": alice.matrix.user_id});
+    world.post("/api/v1/admin/users/lift").bearer_auth(&world.up.admin_token).json(&lift).ask().await.ok();
+    world.get("/oauth2/userinfo").bearer_auth(tep).ask().await.is_refused(429, "RATE_LIMIT_EXCEEDED");
 }
 
 #[tokio::test]
@@ -96,6 +128,8 @@ async fn exactly_as_many_requests_pass_as_a_bucket_holds() {
         refreshed.push(answer);
     }
     exactly("token_refresh", LimitClass::TokenRefresh, 25, &refreshed, true);
+
+    who_exceeds_a_fourth_limit_has_to_wait(&world, &alice, &app, &tep, &world.session(&other, &alice).await).await;
 
     // Two sign-ins were made. Refused ones draw, too, and a flood of them never reaches the homeserver.
     let sign_ins = (0..60).map(|n| {

@@ -21,7 +21,7 @@ const LIMITS: &str = "limits";
 /// Capacities out of the way where limits are not the subject.
 pub(super) const WIDE_LIMITS: &str = r#"{"scale":1000}"#;
 /// Buckets that never refill: what passes is exactly what they hold.
-const STILL_LIMITS: &str = r#"{"refill":0}"#;
+const STILL_LIMITS: &str = r#"{"refill":0,"violations":{"capacity":4}}"#;
 /// The test binaries that a peer in the place of storage is held to, whole, beside the one of limits; `bench/peers/README.md` says
 /// what it is not asked.
 const ASKED_OF_A_PEER: &[&str] = &["storage", "storage_time", "batch", "sync", "quota", "paths", "bodies", "pipeline", "tokens"];

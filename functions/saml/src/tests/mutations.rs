@@ -72,7 +72,7 @@ async fn whatever_is_taken_says_what_was_signed() {
     let good = [response(&sign(&assertion(), &style)), sign(&response(&assertion()), &style)];
     let mut numbers = Numbers(7);
     let mut taken = 0;
-    for n in 0..6000 {
+    for n in 0..3000 {
         let mut text = good[n % 2].clone();
         for _ in 0..=numbers.below(3) {
             text = numbers.edited(&text);
@@ -83,5 +83,5 @@ async fn whatever_is_taken_says_what_was_signed() {
         }
     }
     // Edits that change nothing are among them, or this would show nothing.
-    assert!(taken > 20, "{taken}");
+    assert!(taken > 10, "{taken}");
 }

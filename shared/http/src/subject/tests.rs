@@ -19,7 +19,12 @@ fn held(generation: i64, session: &str) -> Held {
 }
 
 fn admit_with(held: Held) -> Command {
-    Command::Admit { class: "storage".into(), limit: LimitClass::Storage.default_limit().into(), held: Some(held) }
+    Command::Admit {
+        class: "storage".into(),
+        limit: LimitClass::Storage.default_limit().into(),
+        held: Some(held),
+        patience: None,
+    }
 }
 
 #[test]
@@ -54,6 +59,7 @@ fn entering_draws_and_tells_the_generation_unless_the_session_is_over() {
         class: "token_refresh".into(),
         limit: Limit { capacity: 2, burst: 0, window_s: 60, refill: 0 }.into(),
         session: session.map(str::to_owned),
+        patience: None,
     };
     decide(&mut state, Command::EndSession { session: "over".into(), until: NOW.plus(1000) }, NOW);
     let mut allowed = Vec::new();
@@ -98,7 +104,12 @@ fn who_is_suspended_waits_until_it_ends_or_is_lifted() {
             admit_with(held(0, "s")),
             Command::Check { held: held(0, "s") },
             Command::Issue { session: None },
-            Command::Enter { class: "storage".into(), limit: LimitClass::Storage.default_limit().into(), session: None },
+            Command::Enter {
+                class: "storage".into(),
+                limit: LimitClass::Storage.default_limit().into(),
+                session: None,
+                patience: None,
+            },
         ];
         commands.map(|command| matches!(decide(state, command, now), Answer::Suspended(_)))
     };
@@ -138,4 +149,93 @@ fn the_stored_form_is_an_interface() {
         serde_json::to_string(&state).unwrap(),
         r#"{"generation":0,"buckets":{"storage":{"level":7140000,"at":1800000000000,"window_ms":60000}},"ended":{"s":1800000000000},"used_at":1800000000000}"#
     );
+}
+
+/// A request of a class whose bucket holds one and refills it in `window_s`, by somebody of whom `patience` is had.
+fn hurried(class: &str, window_s: u32, patience: u32) -> Command {
+    let patience = Limit { capacity: patience, burst: 0, window_s: 3600, refill: 0 };
+    let limit = Limit { capacity: 1, burst: 0, window_s, refill: 0 };
+    Command::Admit { class: class.into(), limit: limit.into(), held: Some(held(0, "s")), patience: Some(patience.into()) }
+}
+
+fn is_refused(answer: &Answer) -> bool {
+    matches!(answer, Answer::Admission(admission) if !admission.allowed)
+}
+
+#[test]
+fn who_exceeds_too_many_limits_has_to_wait() {
+    let mut state = None;
+    let at = |state: &mut Option<State>, class: &str, s: i64| decide(state, hurried(class, 60, 3), NOW.plus(s * 1000));
+    assert!(matches!(at(&mut state, "storage", 0), Answer::Admission(_)));
+    // A hundred refusals within its window are one limit exceeded.
+    for n in 0..100 {
+        assert!(is_refused(&at(&mut state, "storage", n % 60)), "{n}");
+    }
+    assert!(is_refused(&at(&mut state, "storage", 60)), "the second, in the next window");
+    assert!(matches!(at(&mut state, "batch", 61), Answer::Admission(_)));
+    let Answer::Suspended(told) = at(&mut state, "batch", 62) else { panic!("the third, of another class") };
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["suspended_until"], NOW.plus((62 + 3600) * 1000).rfc3339());
+    assert!(told["reason"].is_string() && told["appeal_url"].is_null());
+    // Whatever it is that they ask for, until it is over; then they begin anew.
+    assert!(matches!(at(&mut state, "other", 63), Answer::Suspended(_)));
+    assert!(matches!(decide(&mut state, Command::Check { held: held(0, "s") }, NOW.plus(70_000)), Answer::Suspended(_)));
+    assert!(matches!(at(&mut state, "other", 3662), Answer::Admission(_)));
+    assert!(is_refused(&at(&mut state, "other", 3663)));
+}
+
+#[test]
+fn limits_that_are_exceeded_now_and_then_are_put_up_with() {
+    let mut state = None;
+    decide(&mut state, hurried("storage", 60, 3), NOW);
+    for n in 1..100 {
+        let answer = decide(&mut state, hurried("storage", 60, 3), NOW.plus(n * 1_800_000));
+        assert!(is_refused(&answer), "{n}: two in an hour are not three");
+    }
+    let mut never = None;
+    for n in 0..100 {
+        let answer = decide(&mut never, hurried("storage", 60, 0), NOW.plus(n * 60_000));
+        assert!(matches!(answer, Answer::Admission(_)), "{n}: a patience of 0 has no end");
+    }
+}
+
+#[test]
+fn an_administrator_lets_in_again_who_was_suspended_by_limits() {
+    let mut state = None;
+    for _ in 0..2 {
+        decide(&mut state, hurried("storage", 60, 1), NOW);
+    }
+    assert!(matches!(decide(&mut state, Command::Issue { session: None }, NOW), Answer::Suspended(_)));
+    decide(&mut state, Command::Stand(Standing { version: 1, suspension: None }), NOW);
+    assert_eq!(decide(&mut state, Command::Issue { session: None }, NOW), Answer::Generation(0));
+    // What an administrator says is told first.
+    for _ in 0..2 {
+        decide(&mut state, hurried("storage", 60, 1), NOW.plus(60_000));
+    }
+    decide(&mut state, suspended(2, None), NOW.plus(60_000));
+    let answer = decide(&mut state, Command::Issue { session: None }, NOW.plus(60_000));
+    assert_eq!(answer, Answer::Suspended("{}".into()));
+}
+
+#[tokio::test]
+async fn a_suspension_by_limits_is_in_the_audit_log_once() {
+    use tmcp_ports::stmt;
+    let platform = tmcp_testkit::TestPlatform::new();
+    let mut state = None;
+    decide(&mut state, hurried("storage", 60, 1), NOW);
+    let context = Context { now: NOW, random: [0; 16] };
+    let decision = Subject::decide(state.as_ref(), hurried("storage", 60, 1), context);
+    assert!(matches!(decision.store, Store::Put(_)), "it is not lost with a crash");
+    let id = EffectId { entity: "u:01ARZ3NDEKTSV4RRFFQ69G5FAV:ma_a".into(), version: 7, n: 0 };
+    for _ in 0..2 {
+        assert!(Subject::run(&platform, &id, &decision.effects[0]).await.unwrap().is_none());
+    }
+    let rows = platform.sql().query(stmt!("SELECT action, outcome, actor, target, detail FROM audit")).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    let row = &rows[0].0;
+    assert_eq!(
+        (&row["action"], &row["actor"], &row["target"]),
+        (&"user.suspend".into(), &"limits".into(), &"01ARZ3NDEKTSV4RRFFQ69G5FAV".into())
+    );
+    assert!(row["detail"].as_str().unwrap().contains("\"app\":\"ma_a\""));
 }
