@@ -25,12 +25,12 @@ mod spin;
 #[cfg(target_os = "unknown")]
 mod workers;
 
-use tmcp_http::Group;
+use tmcp_http::{Group, People};
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::{self, Function};
 
 /// The routes of this function.
-pub fn routes<P: Platform>() -> Group<P> {
+pub fn routes<P: Platform>() -> Group<P, People> {
     Group::new(Function::Account)
         .at(&routes::HAND_OVER, hand_over::handle)
         .at(&routes::CONTINUE_SHOW, hand_over::show)
@@ -39,6 +39,7 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::ACCOUNT_REVOKE, account_page::revoke)
         .at(&routes::ACCOUNT_END, account_page::end)
         .at(&routes::ACCOUNT_PROFILE, profile::change)
+        .at(&routes::LOGOUT, sessions::logout)
         .at(&routes::SESSIONS, sessions::list)
         .at(&routes::SESSION_END, sessions::delete)
         .at(&routes::LINK, link::begin)

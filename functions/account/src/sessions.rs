@@ -8,7 +8,7 @@ use tmcp_http::audit::Entry;
 use tmcp_http::cors::Reader;
 use tmcp_http::{Call, Failure, Reply, people};
 use tmcp_ports::{Platform, Sql, stmt};
-use tmcp_protocol::routes::{INTERNAL_APPS, SESSION_END};
+use tmcp_protocol::routes::{INTERNAL_APPS, INTERNAL_LOGOUT, SESSION_END};
 use tmcp_protocol::{ErrorCode, Uid};
 
 /// Ends a browser session; whether it was there.
@@ -47,4 +47,12 @@ pub async fn delete<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         true => Ok(Reply::no_content()),
         false => Err(Failure::new(ErrorCode::NotFound, "the person has no such session")),
     }
+}
+
+/// POST /api/v1/auth/logout: ends the session of the platform token, with every browser and mini-app session that came from it. Answers
+/// 204; the token is refused from the next request on.
+pub async fn logout<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    let claims = call.platform_claims()?;
+    let _: Value = call.ask(&INTERNAL_LOGOUT, &json!({"uid": claims.sub, "session": claims.session_id})).await??;
+    Ok(Reply::no_content())
 }

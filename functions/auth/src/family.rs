@@ -90,11 +90,14 @@ async fn end_browsers<P: Platform>(call: &Call<P>, session: &str) -> Result<(), 
     Ok(())
 }
 
-/// Runs a statement that ends families and names them, and refuses their access tokens.
-pub async fn end_families<P: Platform>(call: &Call<P>, statement: Statement) -> Result<(), Failure> {
+/// Runs a statement that ends families and names them, and refuses their access tokens. Says which was the last.
+pub async fn end_families<P: Platform>(call: &Call<P>, statement: Statement) -> Result<Option<String>, Failure> {
+    let mut last = None;
     for row in call.platform.sql().query(statement).await? {
         let row: sql::EndedRow = row.decode()?;
         end_access(call, &row.id, &row.uid, &row.app_id).await?;
+        // In the order of their ids, whatever order they come in.
+        last = last.max(Some(row.id));
     }
-    Ok(())
+    Ok(last)
 }

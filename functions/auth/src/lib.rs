@@ -40,17 +40,17 @@ mod spin;
 #[cfg(target_os = "unknown")]
 mod workers;
 
-use tmcp_http::Group;
+use tmcp_http::{Group, Nobody};
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::{self, Function};
 
 /// The routes of this function.
-pub fn routes<P: Platform>() -> Group<P> {
+pub fn routes<P: Platform>() -> Group<P, Nobody> {
     Group::new(Function::Auth)
         .origins(|platform: P, origin: String| async move { origins::look_up(&platform, &origin).await })
         .at(&routes::MATRIX_SIGN_IN, sign_in::handle)
         .at(&routes::OAUTH_SIGN_IN, sign_in_by_code::handle)
-        .at(&routes::LOGOUT, logout::handle)
+        .at(&routes::INTERNAL_LOGOUT, logout::handle)
         .at(&routes::TOKEN, token::handle)
         .at(&routes::DEVICE, device::handle)
         .at(&routes::INTERNAL_DEVICE, device_question::show)

@@ -29,10 +29,10 @@ pub fn ring<P: Platform>(call: &Call<P>) -> Result<Arc<KeySet<PrivateJwk>>, Inva
     remembered(&call.platform, "signing_keys", |platform| require(platform.config(), "SIGNING_KEYS", KeySet::parse_private))
 }
 
-async fn sign<P: Platform, K: Kind>(call: &Call<P>, claims: &K, lifetime_s: i64) -> Result<String, Failure> {
+async fn sign<P: Platform, K: Kind>(call: &Call<P>, claims: &K, now: Millis, lifetime_s: i64) -> Result<String, Failure> {
     let ring = ring(call)?;
     let key = ring.keys.first().ok_or_else(|| Failure::internal("no signing key"))?;
-    let unsigned = Unsigned::encode(claims, &key.public.kid, call.now(), lifetime_s)
+    let unsigned = Unsigned::encode(claims, &key.public.kid, now, lifetime_s)
         .ok_or_else(|| Failure::internal("claims that do not encode"))?;
     let signature = call.platform.signer().sign(key, unsigned.signing_input()).await?;
     Ok(unsigned.finish(&signature))
@@ -80,7 +80,7 @@ pub async fn platform_token<P: Platform>(call: &Call<P>, who: SignedIn) -> Resul
         wallet_id: who.names.wallet_id,
         generation: who.generation,
     };
-    sign(call, &claims, lifetime_s(&call.platform)?).await
+    sign(call, &claims, call.now(), lifetime_s(&call.platform)?).await
 }
 
 /// A client token.
@@ -95,7 +95,7 @@ pub async fn client_token<P: Platform>(call: &Call<P>, client: &ClientRow, gener
         token_type: TokenKind::Client.token_type().to_owned(),
         generation,
     };
-    sign(call, &claims, lifetime_s(&call.platform)?).await
+    sign(call, &claims, call.now(), lifetime_s(&call.platform)?).await
 }
 
 /// What a TEP says beside the usual.
@@ -134,7 +134,8 @@ pub struct Minted {
 pub async fn tep<P: Platform>(call: &Call<P>, granted: Granted<'_>) -> Result<Minted, Failure> {
     let is_privileged = granted.scope.is_privileged();
     let expires_in = if is_privileged { MAX_LIFETIME_S } else { lifetime_s(&call.platform)? };
-    let privileged_until = is_privileged.then(|| call.now().seconds() + expires_in);
+    let now = call.now();
+    let privileged_until = is_privileged.then(|| now.seconds() + expires_in);
     let claims = TepClaims {
         iss: call.settings.issuer.clone(),
         sub: granted.subject.matrix()?.clone(),
@@ -154,6 +155,6 @@ pub async fn tep<P: Platform>(call: &Call<P>, granted: Granted<'_>) -> Result<Mi
         delegated_from: granted.delegated.then(|| "matrix_session".to_owned()),
         miniapp_context: granted.miniapp_context,
     };
-    let token = sign(call, &claims, expires_in).await?;
+    let token = sign(call, &claims, now, expires_in).await?;
     Ok(Minted { token, expires_in, privileged_until })
 }

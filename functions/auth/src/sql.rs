@@ -86,6 +86,12 @@ pub const USE_TOKEN: &str = "UPDATE refresh_tokens SET used_at = ?2 WHERE hash =
 pub const NEXT_TOKEN: &str = "INSERT INTO refresh_tokens (hash, family, parent, created_at, expires_at) \
     SELECT ?2, t.family, t.hash, ?3, MIN(?4, f.ends_at) FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family \
     WHERE t.hash = +?1 AND t.used_at = +?3 AND f.ended_at IS NULL ON CONFLICT (parent) DO NOTHING RETURNING hash";
+/// Ends a portion of the families of a client that hold a scope of the list (JSON), behind an id. Those that are ended already come
+/// again: whoever ended them may have died before their access tokens were refused.
+pub const END_PRIVILEGED: &str = "UPDATE refresh_families SET ended_at = COALESCE(ended_at, ?3) WHERE id IN \
+    (SELECT f.id FROM refresh_families f WHERE f.client_id = +?1 AND f.ends_at > +?3 AND f.id > +?4 \
+    AND EXISTS (SELECT 1 FROM json_each(?2) s WHERE instr(' ' || f.scope || ' ', ' ' || s.value || ' ') > 0) \
+    ORDER BY f.id LIMIT 200) RETURNING id, uid, app_id";
 /// Ends one family.
 pub const END_FAMILY: &str = "UPDATE refresh_families SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
 /// Ends all families that came from a platform session.

@@ -22,12 +22,12 @@ mod spin;
 #[cfg(target_os = "unknown")]
 mod workers;
 
-use tmcp_http::Group;
+use tmcp_http::{Group, Nobody};
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::{self, Function};
 
 /// The routes of this function.
-pub fn routes<P: Platform>() -> Group<P> {
+pub fn routes<P: Platform>() -> Group<P, Nobody> {
     Group::new(Function::Broker)
         .at(&routes::SIGN_IN, begin::handle)
         .at(&routes::SIGN_IN_CALLBACK, callback::handle)

@@ -23,12 +23,12 @@ mod workers;
 
 pub use maintenance::run_scheduled;
 
-use tmcp_http::Group;
+use tmcp_http::{Group, Nobody};
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::{self, Function};
 
 /// The routes of this function.
-pub fn routes<P: Platform>() -> Group<P> {
+pub fn routes<P: Platform>() -> Group<P, Nobody> {
     Group::new(Function::Ops)
         .at(&routes::OPENAPI, openapi::handle)
         .at(&routes::HEALTH, health::handle)

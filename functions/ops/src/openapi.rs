@@ -5,7 +5,7 @@ use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
 
 /// The document.
-const DOCUMENT: &str = include_str!("../../../openapi.json");
+const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
 /// The handler.
 pub async fn handle<P: Platform>(_: Call<P>) -> Result<Reply, Failure> {

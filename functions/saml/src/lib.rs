@@ -27,12 +27,12 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
-use tmcp_http::Group;
+use tmcp_http::{Group, Nobody};
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::{self, Function};
 
 /// The routes of this function.
-pub fn routes<P: Platform>() -> Group<P> {
+pub fn routes<P: Platform>() -> Group<P, Nobody> {
     Group::new(Function::Saml)
         .at(&routes::SAML_METADATA, metadata::handle)
         .at(&routes::SAML_CONSUME, consume::handle)

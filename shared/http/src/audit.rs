@@ -3,7 +3,9 @@
 //! Rows are inserted in the batch of the change they tell of. Persons appear by internal id; tokens and secrets never do.
 
 use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
 use tmcp_ports::{Clock, Platform, Random, Statement, Value, stmt};
+use tmcp_protocol::Millis;
 use tmcp_protocol::ids::ulid;
 
 const INSERT: &str = "INSERT INTO audit (id, at, action, outcome, actor, target, address, request_id, detail) \
@@ -56,13 +58,14 @@ pub const OF: &str = "SELECT id, at, action, outcome, target, address, detail FR
 const INSERT_ONCE: &str = "INSERT INTO audit (id, at, action, outcome, actor, target, address, request_id, detail) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING";
 
-/// The statement that writes an entry once, however often it runs: `name` is the same each time, and of nothing else.
-pub fn once(platform: &impl Platform, name: &str, entry: Entry<'_>) -> Statement {
+/// The statement that writes an entry once, however often it runs: time and `name` are the same each time, and of nothing else.
+pub fn once(platform: &impl Platform, at: Millis, name: &str, entry: Entry<'_>) -> Statement {
+    let mut random = [0; 16];
+    random.copy_from_slice(Sha256::digest(name).split_at(16).0);
     let mut statement = statement(platform, entry);
     statement.sql = INSERT_ONCE;
-    if let Some(id) = statement.args.first_mut() {
-        let hash = crate::sha256_hex(name);
-        *id = Value::from(format!("aud_{}", hash.get(..26).unwrap_or(&hash)));
+    for (arg, value) in statement.args.iter_mut().zip([Value::from(format!("aud_{}", ulid(at, random))), Value::from(at.0)]) {
+        *arg = value;
     }
     statement
 }

@@ -119,16 +119,16 @@ impl Members {
         }
     }
 
-    /// An object with these texts; null counts as absent.
+    /// These texts of an object, and nothing else of it; null counts as absent.
     pub fn texts(&self, field: &str, names: &[&str]) -> Result<Option<Value>, Failure> {
         match self.0.get(field) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Object(object)) => {
-                let missing = names.iter().find(|name| !object.get(**name).is_some_and(Value::is_string));
-                match missing {
-                    Some(name) => Err(wrong(&format!("{field}.{name}"), "a text is wanted")),
-                    None => Ok(Some(Value::Object(object.clone()))),
-                }
+                let one = |name: &&str| match object.get(*name) {
+                    Some(text @ Value::String(_)) => Ok(((*name).to_owned(), text.clone())),
+                    _ => Err(wrong(&format!("{field}.{name}"), "a text is wanted")),
+                };
+                names.iter().map(one).collect::<Result<Map<_, _>, _>>().map(|texts| Some(Value::Object(texts)))
             }
             Some(_) => Err(wrong(field, "an object is wanted")),
         }
@@ -204,7 +204,7 @@ mod tests {
         let read = |text: String| if text == "a" { Ok(text.len()) } else { Err("not an a") };
         assert_eq!((members.text("who", read).unwrap(), members.text("none", read).unwrap()), (Some(1), None));
         assert_eq!((members.flag("yes").unwrap(), members.flag("no").unwrap()), (true, false));
-        assert_eq!(members.texts("in", &["a"]).unwrap(), Some(serde_json::json!({"a": "b", "n": 1})));
+        assert_eq!(members.texts("in", &["a"]).unwrap(), Some(serde_json::json!({"a": "b"})));
         assert_eq!(members.texts("none", &["a"]).unwrap(), None);
         let message = |failure: Failure| format!("{failure:?}");
         assert!(message(members.text("yes", read).unwrap_err()).contains("at `yes`: a text is wanted"));

@@ -163,7 +163,7 @@ impl<P: Platform> Call<P> {
 
     /// Draws one request from a bucket that the route table cannot know, and shows its figures in the response's headers.
     pub async fn draw(&self, subject: &SubjectId, class: LimitClass) -> Result<(), Failure> {
-        let admission = subject::admit(&self.platform, subject, &self.settings.limits, class, None).await?;
+        let admission = subject::admit(&self.platform, subject, &self.settings.limits, class).await?;
         let admission = admission.ok_or_else(|| Failure::internal("a draw without a token was revoked"))?;
         self.notes.write(|notes| notes.admission = Some(admission));
         if admission.allowed { Ok(()) } else { Err(Failure::too_many(admission)) }

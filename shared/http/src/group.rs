@@ -4,6 +4,7 @@ use crate::address::Address;
 use crate::call::{Call, Notebook};
 use crate::cors::{self, OriginInfo};
 use crate::failure::{Failure, Reply};
+use crate::holders::{Callers, Everybody};
 use crate::internal;
 use crate::metrics::{self, Answered};
 use crate::pipeline;
@@ -17,12 +18,13 @@ use axum::routing::{MethodFilter, on};
 use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, header};
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use tmcp_ports::{Clock, Entities, Log, Memo, Platform};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::limits::LimitClass;
-use tmcp_protocol::routes::{ErrorForm, Function, INTERNAL_ORIGINS, Method, ROUTES, Route};
+use tmcp_protocol::routes::{Access, ErrorForm, Function, INTERNAL_ORIGINS, Method, ROUTES, Route};
 use tower::ServiceExt;
 
 /// A scheme, a host name of 253 bytes at most and a port; nothing longer was ever registered.
@@ -34,21 +36,22 @@ type Origins<P> = Arc<dyn Fn(P, String) -> Boxed<Result<OriginInfo, Failure>> + 
 
 /// What travels with a request through the router.
 #[derive(Clone)]
-pub(crate) struct Around<P: Platform> {
-    pub platform: P,
-    pub settings: Arc<Settings>,
-    pub request_id: String,
-    pub trace: Trace,
-    pub address: Address,
-    pub notes: Notebook,
+pub struct Around<P: Platform> {
+    pub(crate) platform: P,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) request_id: String,
+    pub(crate) trace: Trace,
+    pub(crate) address: Address,
+    pub(crate) notes: Notebook,
 }
 
 /// The routes of one function, and how it learns about origins.
-pub struct Group<P: Platform> {
+pub struct Group<P: Platform, C: Callers = Everybody> {
     function: Function,
     router: axum::Router,
     bound: Vec<&'static Route>,
     origins: Option<Origins<P>>,
+    callers: PhantomData<C>,
 }
 
 /// A finished group: made once per isolate.
@@ -59,10 +62,10 @@ pub struct Service<P: Platform> {
     origins: Option<Origins<P>>,
 }
 
-impl<P: Platform> Group<P> {
+impl<P: Platform, C: Callers> Group<P, C> {
     /// No routes yet.
     pub fn new(function: Function) -> Self {
-        Self { function, router: axum::Router::new(), bound: Vec::new(), origins: None }
+        Self { function, router: axum::Router::new(), bound: Vec::new(), origins: None, callers: PhantomData }
     }
 
     /// Binds a row of the table to its handler.
@@ -89,7 +92,7 @@ impl<P: Platform> Group<P> {
             Method::Patch => MethodFilter::PATCH,
             Method::Delete => MethodFilter::DELETE,
         };
-        self.router = mount(self.router, filter, path, route, Arc::new(move |call| Box::pin(handler(call))));
+        self.router = mount::<P, C>(self.router, filter, path, route, Arc::new(move |call| Box::pin(handler(call))));
         if !self.bound.contains(&route) {
             self.bound.push(route);
         }
@@ -107,9 +110,12 @@ impl<P: Platform> Group<P> {
         self
     }
 
-    /// The rows of the table that belong to this function and have no handler.
+    /// The rows of the table that belong to this function and have no handler, or take tokens that its callers cannot have.
     pub fn unbound(&self) -> Vec<&'static Route> {
-        ROUTES.iter().filter(|route| route.function == self.function && !self.bound.contains(route)).collect()
+        let is_lost =
+            |route: &&Route| matches!(route.access, Access::Tokens(kinds) if !kinds.iter().all(|kind| C::KINDS.contains(kind)));
+        let ours = ROUTES.iter().filter(|route| route.function == self.function);
+        ours.filter(|route| !self.bound.contains(route) || is_lost(route)).collect()
     }
 
     /// The finished group.
@@ -120,7 +126,7 @@ impl<P: Platform> Group<P> {
 }
 
 /// One type for all handlers, so that the way to them is compiled once and not for each.
-fn mount<P: Platform>(
+fn mount<P: Platform, C: Callers>(
     router: axum::Router,
     filter: MethodFilter,
     path: &'static str,
@@ -129,7 +135,7 @@ fn mount<P: Platform>(
 ) -> axum::Router {
     let handle = move |request: Request| {
         let handler = handler.clone();
-        async move { pipeline::run(route, request, handler).await }
+        async move { pipeline::run::<P, C>(route, request, handler).await }
     };
     router.route(path, on(filter, handle))
 }
@@ -146,7 +152,7 @@ fn refuse<P: Platform>(request: Request, failure: Failure) -> Response {
     let path = request.uri().path();
     let form = match path {
         _ if path.starts_with("/oauth2/") => ErrorForm::OAuth,
-        _ if path.starts_with("/account") || path.starts_with("/sign-in/") => ErrorForm::Page,
+        _ if ["/account", "/sign-in/", "/saml/acs/"].iter().any(|pages| path.starts_with(pages)) => ErrorForm::Page,
         _ => ErrorForm::Tmcp,
     };
     match request.extensions().get::<Around<P>>() {
@@ -172,7 +178,7 @@ impl<P: Platform> Service<P> {
         // A look-up costs: whoever makes up origins is slowed down, and is told nothing. A request that was let through has paid.
         if !around.notes.read().admission.is_some_and(|admission| admission.allowed) {
             let (id, limits) = (SubjectId::address(&around.address), &around.settings.limits);
-            let admission = subject::admit(&around.platform, &id, limits, LimitClass::Address, None).await?;
+            let admission = subject::admit(&around.platform, &id, limits, LimitClass::Address).await?;
             if !admission.is_some_and(|admission| admission.allowed) {
                 return Ok(OriginInfo::default());
             }

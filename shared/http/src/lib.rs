@@ -17,6 +17,7 @@ pub mod cookie;
 pub mod cors;
 pub mod failure;
 pub mod group;
+mod holders;
 pub mod internal;
 pub mod metrics;
 pub mod outbox;
@@ -35,6 +36,7 @@ pub use call::Call;
 pub use caller::Caller;
 pub use failure::{Failure, Reply};
 pub use group::{Group, serve};
+pub use holders::{Callers, Everybody, Nobody, People};
 pub use settings::Settings;
 
 /// SHA-256 as lower-case hexadecimal: how tokens and secrets of high entropy are kept.

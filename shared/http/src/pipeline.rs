@@ -1,12 +1,11 @@
 //! The way of a request through one route: who calls, rate and revocation, scope, body, handler.
 
-use crate::audit::{self, Entry};
 use crate::body;
 use crate::call::Call;
 use crate::caller::{self, Caller};
-use crate::cors::Reader;
 use crate::failure::Failure;
 use crate::group::{Around, Handler};
+use crate::holders::Callers;
 use crate::settings::InvalidSetting;
 use crate::subject::{self, SubjectId};
 use crate::{internal, same_secret};
@@ -14,15 +13,13 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::HeaderMap;
 use http::request::Parts;
-use tmcp_ports::{Clock, Config, Platform, Sql};
+use tmcp_ports::{Clock, Config, Platform};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::bucket::Admission;
-use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{self, Access, ErrorForm, Route};
-use tmcp_protocol::token::{TepClaims, TokenKind};
 
 /// The answer to one request at one route.
-pub(crate) async fn run<P: Platform>(route: &'static Route, request: Request, handler: Handler<P>) -> Response {
+pub(crate) async fn run<P: Platform, C: Callers>(route: &'static Route, request: Request, handler: Handler<P>) -> Response {
     let (mut parts, body) = request.into_parts();
     let Some(around) = parts.extensions.remove::<Around<P>>() else {
         return Failure::internal("a request outside serve").into_response(route.errors, "", tmcp_protocol::Millis(0));
@@ -31,7 +28,7 @@ pub(crate) async fn run<P: Platform>(route: &'static Route, request: Request, ha
     // A form is sent by a page, whose reader wants a page.
     let by_form = matches!(route.body, routes::Body::JsonOrForm(_)) && body::is_form(&parts.headers);
     let errors = if by_form { ErrorForm::Page } else { route.errors };
-    let outcome = match admit(route, &around, &parts.headers).await {
+    let outcome = match admit::<P, C>(route, &around, &parts.headers).await {
         Ok(caller) => match call(route, &around, caller, parts, body).await {
             Ok(call) => handler(call).await,
             Err(failure) => Err(failure),
@@ -54,7 +51,11 @@ pub(crate) async fn run<P: Platform>(route: &'static Route, request: Request, ha
 }
 
 /// Who calls, and whether they may at all. Service tokens cover the body and are checked after it was read.
-async fn admit<P: Platform>(route: &'static Route, around: &Around<P>, headers: &HeaderMap) -> Result<Caller, Failure> {
+async fn admit<P: Platform, C: Callers>(
+    route: &'static Route,
+    around: &Around<P>,
+    headers: &HeaderMap,
+) -> Result<Caller, Failure> {
     match route.access {
         Access::Public => limit_address(route, around).await.map(|()| Caller::Nobody),
         Access::Service => Ok(Caller::Service),
@@ -63,18 +64,18 @@ async fn admit<P: Platform>(route: &'static Route, around: &Around<P>, headers: 
             Err(failure) => limit_address(route, around).await.and(Err(failure)),
             caller => caller,
         },
-        Access::Tokens(kinds) => holder(route, kinds, around, headers).await,
+        Access::Tokens(kinds) => C::holder(route, kinds, around, headers).await,
     }
 }
 
 async fn limit_address<P: Platform>(route: &Route, around: &Around<P>) -> Result<(), Failure> {
     let Some(class) = route.limit else { return Ok(()) };
     let id = SubjectId::address(&around.address);
-    let admission = subject::admit(&around.platform, &id, &around.settings.limits, class, None).await?;
+    let admission = subject::admit(&around.platform, &id, &around.settings.limits, class).await?;
     admitted(around, admission.ok_or_else(|| Failure::internal("an address was revoked"))?)
 }
 
-fn admitted<P: Platform>(around: &Around<P>, admission: Admission) -> Result<(), Failure> {
+pub(crate) fn admitted<P: Platform>(around: &Around<P>, admission: Admission) -> Result<(), Failure> {
     around.notes.write(|notes| notes.admission = Some(admission));
     if admission.allowed { Ok(()) } else { Err(Failure::too_many(admission)) }
 }
@@ -89,72 +90,6 @@ fn holder_of_secret(access: Access, platform: &impl Platform, headers: &HeaderMa
         Some(token) if same_secret(token, secret.expose()) => Ok(caller),
         _ => Err(Failure::token(format!("not the {name}"))),
     }
-}
-
-async fn holder<P: Platform>(
-    route: &'static Route,
-    kinds: &[TokenKind],
-    around: &Around<P>,
-    headers: &HeaderMap,
-) -> Result<Caller, Failure> {
-    let text = caller::bearer(headers).ok_or_else(|| Failure::token("no token"))?;
-    let verified = caller::verify(&around.platform, &around.settings, text).await?;
-    let caller = verified.map_err(|error| Failure::token(error.to_string()))?.caller;
-    let (subject, held) = caller.subject().ok_or_else(|| Failure::internal("a token without a subject"))?;
-    around.notes.write(|notes| {
-        notes.names = caller.names();
-        notes.reader = match &caller {
-            Caller::Tep(claims) => Reader::Client(claims.client_id.to_string()),
-            Caller::Client(claims) => Reader::Client(claims.client_id.to_string()),
-            _ => Reader::Host,
-        };
-    });
-    let kind = match &caller {
-        Caller::Tep(_) => TokenKind::Tep,
-        Caller::Client(_) => TokenKind::Client,
-        _ => TokenKind::Platform,
-    };
-    if !kinds.contains(&kind) {
-        return Err(Failure::new(ErrorCode::InsufficientPermissions, "this route takes a token of another kind"));
-    }
-    let class = route.limit.unwrap_or(LimitClass::Account);
-    let admission = subject::admit(&around.platform, &subject, &around.settings.limits, class, Some(held)).await?;
-    admitted(around, admission.ok_or_else(|| Failure::token("revoked"))?)?;
-    let granted = match &caller {
-        Caller::Tep(claims) => route.scopes.is_empty() || route.scopes.iter().any(|scope| claims.scope.contains(*scope)),
-        _ => route.scopes.is_empty(),
-    };
-    if let Caller::Tep(claims) = &caller
-        && claims.privileged_until.is_some()
-    {
-        note_privileged(route, around, claims, granted).await?;
-    }
-    if !granted {
-        let needed: Vec<&str> = route.scopes.iter().map(|scope| scope.as_str()).collect();
-        let details = serde_json::json!({ "required_scopes": needed });
-        return Err(Failure::new(ErrorCode::InsufficientPermissions, "the token lacks the scope for this").details(details));
-    }
-    Ok(caller)
-}
-
-/// Every use of a privileged token is in the audit log, before anything is done with it (TMCP 5.11).
-async fn note_privileged<P: Platform>(
-    route: &Route,
-    around: &Around<P>,
-    claims: &TepClaims,
-    granted: bool,
-) -> Result<(), Failure> {
-    let entry = Entry {
-        action: "privileged.use",
-        outcome: if granted { "ok" } else { "refused" },
-        actor: Some(claims.uid.as_str()),
-        target: Some(claims.aud.as_str()),
-        address: Some(around.address.truncated()),
-        request_id: Some(&around.request_id),
-        detail: Some(serde_json::json!({"method": route.method.as_str(), "path": route.path, "jti": claims.jti})),
-    };
-    around.platform.sql().query(audit::statement(&around.platform, entry)).await?;
-    Ok(())
 }
 
 async fn call<P: Platform>(

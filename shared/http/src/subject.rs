@@ -8,7 +8,9 @@ use crate::audit::{self, Entry};
 use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tmcp_ports::{Context, Decision, EffectError, EffectId, Entities, EntityError, EntityKind, Platform, Sql, Store, Wake};
+use tmcp_ports::{
+    Clock, Context, Decision, EffectError, EffectId, Entities, EntityError, EntityKind, Platform, Sql, Statement, Store, Wake,
+};
 use tmcp_protocol::bucket::{Admission, Bucket};
 use tmcp_protocol::limits::{Limit, LimitClass, Limits};
 use tmcp_protocol::{Millis, Uid};
@@ -66,7 +68,16 @@ pub struct State {
     pub exceeded: Vec<Exceeded>,
     /// Why the person has to wait here, because of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub own: Option<Suspension>,
+    pub own: Option<Pause>,
+}
+
+/// How long somebody has to wait whose limits were exceeded too often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// When it began.
+    pub at: Millis,
+    /// Its end.
+    pub until: Millis,
 }
 
 /// A limit that was exceeded.
@@ -145,7 +156,7 @@ pub enum Command {
         limit: Figures,
         /// The token, where there is one.
         held: Option<Held>,
-        /// How much of it is put up with; of persons alone.
+        /// How much of it is put up with, of a person.
         #[serde(default)]
         patience: Option<Figures>,
     },
@@ -163,9 +174,6 @@ pub enum Command {
         limit: Figures,
         /// The session, where it exists already.
         session: Option<String>,
-        /// How much of it is put up with.
-        #[serde(default)]
-        patience: Option<Figures>,
     },
     /// Does this token still hold? Draws from no bucket.
     Check {
@@ -195,6 +203,8 @@ pub enum Answer {
     Revoked,
     /// The person is suspended: what they are told.
     Suspended(String),
+    /// The person has to wait here, since their limits were exceeded too often.
+    Paused(Pause),
     /// The request may go on and its token gets this generation, or it has to wait.
     Entered {
         /// What the bucket says.
@@ -218,10 +228,17 @@ impl State {
         self.buckets.entry(class).or_insert_with(|| Bucket::new(&limit, now)).draw(&limit, 1, now)
     }
 
-    /// The suspension that is in force: an administrator's comes first.
+    /// The suspension that is in force by an administrator.
     fn suspension(&self, now: Millis) -> Option<&Suspension> {
-        let said = self.standing.as_ref().and_then(|standing| standing.suspension.as_ref());
-        [said, self.own.as_ref()].into_iter().flatten().find(|suspension| suspension.is_in_force(now))
+        self.standing.as_ref()?.suspension.as_ref().filter(|suspension| suspension.is_in_force(now))
+    }
+
+    /// What a request with a token is answered instead of what it asks for: an administrator's suspension comes first.
+    fn pause(&self, now: Millis) -> Option<Answer> {
+        if let Some(suspension) = self.suspension(now) {
+            return Some(Answer::Suspended(suspension.told.clone()));
+        }
+        self.own.as_ref().filter(|own| own.until > now).map(|own| Answer::Paused(own.clone()))
     }
 
     /// A limit was exceeded: answered with `answer`, unless it was one too many within the window of `patience`.
@@ -231,6 +248,7 @@ impl State {
         patience: Option<Figures>,
         answer: Answer,
         now: Millis,
+        wake: Wake,
     ) -> Decision<Subject> {
         let Some(patience) = patience.map(Limit::from).filter(|patience| patience.capacity > 0) else {
             return Decision::reply(answer);
@@ -242,17 +260,12 @@ impl State {
         }
         self.exceeded.push(Exceeded { class, at: now });
         if self.exceeded.len() < patience.capacity as usize {
-            return Decision { store: Store::Soon(self), reply: answer, wake: Wake::Keep, effects: Vec::new() };
+            return Decision { store: Store::Soon(self), reply: answer, wake, effects: Vec::new() };
         }
-        let until = now.plus(patience.window_ms());
-        let told = format!(
-            r#"{{"suspended_until":"{}","reason":"too many limits were exceeded here","appeal_url":null}}"#,
-            until.rfc3339()
-        );
+        let pause = Pause { at: now, until: now.plus(patience.window_ms()) };
         self.exceeded.clear();
-        self.own = Some(Suspension { until: Some(until), told: told.clone() });
-        let reply = Answer::Suspended(told.clone());
-        Decision { store: Store::Put(self), reply, wake: Wake::Keep, effects: vec![told] }
+        self.own = Some(pause.clone());
+        Decision { store: Store::Put(self), reply: Answer::Paused(pause), wake, effects: Vec::new() }
     }
 
     fn holds(&self, held: &Held) -> bool {
@@ -265,8 +278,7 @@ impl EntityKind for Subject {
     type State = State;
     type Command = Command;
     type Reply = Answer;
-    /// What a person is told who was suspended by their limits: it becomes a row of the audit log.
-    type Effect = String;
+    type Effect = ();
 
     fn decide(state: Option<&State>, command: Command, context: Context) -> Decision<Self> {
         let first = state.is_none();
@@ -280,33 +292,33 @@ impl EntityKind for Subject {
             own: None,
         });
         next.used_at = next.used_at.max(context.now);
+        let wake = if first { Wake::At(context.now.plus(IDLE_MS)) } else { Wake::Keep };
         let suspended = next.suspension(context.now).map(|suspension| suspension.told.clone());
         let answer = match command {
             Command::Admit { class, limit, held, patience } => {
                 if held.is_some_and(|held| !next.holds(&held)) {
                     return Decision::reply(Answer::Revoked);
                 }
-                if let Some(told) = suspended {
-                    return Decision::reply(Answer::Suspended(told));
+                if let Some(pause) = next.pause(context.now) {
+                    return Decision::reply(pause);
                 }
                 let admission = next.draw(class.clone(), limit.into(), context.now);
                 if !admission.allowed {
-                    return next.refuse((class, limit.into()), patience, Answer::Admission(admission), context.now);
+                    return next.refuse((class, limit.into()), patience, Answer::Admission(admission), context.now, wake);
                 }
                 Answer::Admission(admission)
             }
-            Command::Enter { class, limit, session, patience } => {
+            Command::Enter { class, limit, session } => {
                 if session.is_some_and(|session| next.ended.contains_key(&session)) {
                     return Decision::reply(Answer::Revoked);
                 }
-                if let Some(told) = suspended {
-                    return Decision::reply(Answer::Suspended(told));
+                if let Some(pause) = next.pause(context.now) {
+                    return Decision::reply(pause);
                 }
                 let generation = next.generation;
-                let admission = next.draw(class.clone(), limit.into(), context.now);
+                let admission = next.draw(class, limit.into(), context.now);
                 if !admission.allowed {
-                    let answer = Answer::Entered { admission, generation };
-                    return next.refuse((class, limit.into()), patience, answer, context.now);
+                    return Decision::reply(Answer::Entered { admission, generation });
                 }
                 Answer::Entered { admission, generation }
             }
@@ -348,7 +360,6 @@ impl EntityKind for Subject {
                 Answer::Done
             }
         };
-        let wake = if first { Wake::At(context.now.plus(IDLE_MS)) } else { Wake::Keep };
         // A draw that a crash takes back lets one more request through; a revocation that it takes back lets a thief in.
         let drawn = matches!(answer, Answer::Admission(_) | Answer::Entered { .. });
         let store = if drawn { Store::Soon(next) } else { Store::Put(next) };
@@ -361,20 +372,33 @@ impl EntityKind for Subject {
         // Who is suspended is not forgotten: looked at again when it ends, or a day later where it has no end.
         let idle_at = match state.suspension(context.now) {
             Some(suspension) => idle_at.max(suspension.until.unwrap_or(context.now.plus(IDLE_MS))),
-            None => idle_at,
+            None => state.own.as_ref().map_or(idle_at, |own| idle_at.max(own.until)),
         };
         let (store, wake) = if idle_at > context.now { (Store::Keep, Wake::At(idle_at)) } else { (Store::Delete, Wake::Never) };
         Some(Decision { store, reply: Answer::Done, wake, effects: Vec::new() })
     }
 
-    async fn run<P: Platform>(platform: &P, id: &EffectId, told: &String) -> Result<Option<Command>, EffectError> {
-        let named = id.entity.strip_prefix("u:").and_then(|rest| rest.split_once(':'));
-        let (target, app) = named.unwrap_or((id.entity.as_str(), ""));
-        let detail = Some(serde_json::json!({"app": app, "told": told}));
-        let (action, actor, target) = ("user.suspend", Some("limits"), Some(target));
+    async fn run<P: Platform>(_: &P, _: &EffectId, (): &()) -> Result<Option<Command>, EffectError> {
+        Ok(None)
+    }
+}
+
+/// So long is a pause noted by whoever sees it: that it is there though who saw it first died.
+const NOTE_MS: i64 = 60_000;
+
+impl Pause {
+    fn failure(&self) -> Failure {
+        let reason = "too many limits were exceeded with its tokens";
+        let until = self.until.rfc3339();
+        Failure::suspended(&format!(r#"{{"suspended_until":"{until}","reason":"{reason}","appeal_url":null}}"#))
+    }
+
+    /// The row of the audit log, once.
+    fn row(&self, platform: &impl Platform, id: &SubjectId) -> Statement {
+        let (target, app) = id.0.strip_prefix("u:").and_then(|rest| rest.split_once(':')).unwrap_or_default();
+        let (action, actor, target, detail) = ("user.suspend", Some("limits"), Some(target), Some(app.into()));
         let entry = Entry { action, outcome: "ok", actor, target, detail, ..Entry::default() };
-        let row = audit::once(platform, &format!("subject/{id}"), entry);
-        platform.sql().query(row).await.map(|_| None).map_err(|error| EffectError(error.to_string()))
+        audit::once(platform, self.at, &id.0, entry)
     }
 }
 
@@ -382,26 +406,51 @@ impl EntityKind for Subject {
 fn other(answer: Answer) -> Failure {
     match answer {
         Answer::Suspended(told) => Failure::suspended(&told),
+        Answer::Paused(pause) => pause.failure(),
         answer => Failure::unavailable(format!("unexpected answer {answer:?}")),
     }
 }
 
-/// Draws one request from a subject's bucket; `None` means that the token is revoked. Here and below, a suspended person is a
-/// [`Failure`]: `ACCOUNT_SUSPENDED`.
+/// Draws one request from a subject's bucket, without a token. Here and below, a suspended person is a [`Failure`]:
+/// `ACCOUNT_SUSPENDED`.
 pub async fn admit(
     platform: &impl Platform,
     id: &SubjectId,
     limits: &Limits,
     class: LimitClass,
-    held: Option<Held>,
 ) -> Result<Option<Admission>, Failure> {
-    let patience = id.0.starts_with("u:").then(|| limits.get(LimitClass::Violations).into());
-    let command = Command::Admit { class: class.as_str().to_owned(), limit: limits.get(class).into(), held, patience };
-    match platform.entities().ask::<Subject>(&id.0, command).await? {
+    let command =
+        Command::Admit { class: class.as_str().to_owned(), limit: limits.get(class).into(), held: None, patience: None };
+    admitted(platform.entities().ask::<Subject>(&id.0, command).await?)
+}
+
+fn admitted(answer: Answer) -> Result<Option<Admission>, Failure> {
+    match answer {
         Answer::Admission(admission) => Ok(Some(admission)),
         Answer::Revoked => Ok(None),
         answer => Err(other(answer)),
     }
+}
+
+/// The same for a request that shows a token; `None` means that the token is revoked. Whoever shows a person's token spends their
+/// patience; what others do in their name does not.
+pub async fn admit_holder(
+    platform: &impl Platform,
+    id: &SubjectId,
+    limits: &Limits,
+    class: LimitClass,
+    held: Held,
+) -> Result<Option<Admission>, Failure> {
+    let patience = id.0.starts_with("u:").then(|| limits.get(LimitClass::Violations).into());
+    let (class, limit) = (class.as_str().to_owned(), limits.get(class).into());
+    let command = Command::Admit { class, limit, held: Some(held), patience };
+    let answer = platform.entities().ask::<Subject>(&id.0, command).await?;
+    if let Answer::Paused(pause) = &answer
+        && platform.clock().now() < pause.at.plus(NOTE_MS)
+    {
+        platform.sql().query(pause.row(platform, id)).await?;
+    }
+    admitted(answer)
 }
 
 /// Draws one request from a subject's bucket for a token that is issued by it: what the bucket says, and the token's generation;
@@ -414,8 +463,7 @@ pub async fn enter(
     session: Option<&str>,
 ) -> Result<Option<(Admission, i64)>, Failure> {
     let (class, limit) = (class.as_str().to_owned(), limits.get(class).into());
-    let patience = Some(limits.get(LimitClass::Violations).into());
-    let command = Command::Enter { class, limit, session: session.map(str::to_owned), patience };
+    let command = Command::Enter { class, limit, session: session.map(str::to_owned) };
     match platform.entities().ask::<Subject>(&id.0, command).await? {
         Answer::Entered { admission, generation } => Ok(Some((admission, generation))),
         Answer::Revoked => Ok(None),

@@ -120,7 +120,8 @@ impl Limits {
         let mut for_all = |name: &str| classes.remove(name).map(u32::deserialize).transpose();
         let (scale, refill) = (for_all("scale")?.unwrap_or(1), for_all("refill")?);
         let mut limits = Self::default();
-        for limit in limits.0.values_mut() {
+        // How many limits may be exceeded is no limit of requests.
+        for (_, limit) in limits.0.iter_mut().filter(|(class, _)| **class != LimitClass::Violations) {
             limit.capacity = limit.capacity.saturating_mul(scale);
             limit.burst = limit.burst.saturating_mul(scale);
             limit.refill = refill.unwrap_or(limit.refill.saturating_mul(scale));
@@ -162,6 +163,7 @@ mod tests {
         let storage = limits.get(LimitClass::Storage);
         assert_eq!((storage.capacity, storage.burst, storage.refill), (7, 40, 0));
         assert_eq!(limits.get(LimitClass::StorageBatch).capacity, 20);
+        assert_eq!(limits.get(LimitClass::Violations).capacity, 10);
         assert_eq!(Limits::parse(r#"{"refill": 0}"#).unwrap().get(LimitClass::SignIn).refill, 0);
     }
 

@@ -211,7 +211,7 @@ const PERSON: Access = Access::Tokens(&[TokenKind::Platform, TokenKind::Tep]);
 routes! {
     MATRIX_SIGN_IN: Post "/api/v1/auth/matrix", Auth, Access::Public, [], SignIn, Body::Json(SMALL), Tmcp, "Sign in with a Matrix access token or OpenID token";
     OAUTH_SIGN_IN: Post "/api/v1/auth/oauth", Auth, Access::Public, [], SignIn, Body::Json(SMALL), Tmcp, "Sign in with a code that a native app brought from a provider";
-    LOGOUT: Post "/api/v1/auth/logout", Auth, PLATFORM, [], Account, Body::None, Tmcp, "End the session of the platform token and all that came from it";
+    LOGOUT: Post "/api/v1/auth/logout", Account, PLATFORM, [], Account, Body::None, Tmcp, "End the session of the platform token and all that came from it";
     TOKEN: Post "/oauth2/token", Auth, Access::Public, [], Address, Body::Form(SMALL), OAuth, "Exchange or refresh tokens";
     DEVICE: Post "/oauth2/device/authorization", Auth, Access::Public, [], Device, Body::Form(SMALL), OAuth, "Begin the grant of a device without a browser";
     REVOKE: Post "/oauth2/revoke", Auth, Access::Public, [], Address, Body::Form(SMALL), OAuth, "Revoke a token";
@@ -317,6 +317,7 @@ routes! {
     INTERNAL_BEGIN_BROWSER: Post "/internal/browsers", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Begin a browser session";
     INTERNAL_CLIENTS: Post "/internal/clients", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Register or change an OAuth client";
     INTERNAL_CLIENT: Post "/internal/client", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "What a client registered";
+    INTERNAL_LOGOUT: Post "/internal/logout", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "End a platform session and all that came from it";
     INTERNAL_CODE: Post "/internal/code", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Issue an authorization code";
     INTERNAL_DEVICE: Post "/internal/device", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "What a device asks for under a user code";
     INTERNAL_DEVICE_DECIDE: Post "/internal/device/decide", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Decide on a device";

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::Value as Json;
 use tmcp_http::group::Service;
-use tmcp_http::{Address, Group, internal};
+use tmcp_http::{Address, Callers, Group, internal};
 use tmcp_ports::{Clock, Platform};
 use tmcp_protocol::client::Registration;
 use tmcp_protocol::jwk::KeySet;
@@ -45,7 +45,7 @@ pub struct Client {
 #[allow(clippy::expect_used)]
 impl Client {
     /// A function's routes on a platform.
-    pub fn new(group: Group<TestPlatform>, platform: &TestPlatform) -> Self {
+    pub fn new<C: Callers>(group: Group<TestPlatform, C>, platform: &TestPlatform) -> Self {
         Self { service: group.build(), platform: platform.clone() }
     }
 

@@ -42,8 +42,8 @@ fn exactly(what: &str, class: LimitClass, passed: usize, answers: &[Answer], oau
     }
 }
 
-/// Alice has exceeded three limits of an app (storage, batches, refreshing): the server of this run puts up with four.
-async fn who_exceeds_a_fourth_limit_has_to_wait(world: &World, alice: &Person, app: &App, tep: &str, elsewhere: &Session) {
+/// Alice has exceeded two limits of an app with its tokens, storage and batches: the server of this run suspends at the third.
+async fn who_exceeds_a_third_limit_has_to_wait(world: &World, alice: &Person, app: &App, tep: &str, elsewhere: &Session) {
     let told = |answer: &Answer| answer.is_refused(403, "ACCOUNT_SUSPENDED");
     let profile = (0..90).map(|_| {
         let (world, tep) = (world.clone(), tep.to_owned());
@@ -129,7 +129,7 @@ async fn exactly_as_many_requests_pass_as_a_bucket_holds() {
     }
     exactly("token_refresh", LimitClass::TokenRefresh, 25, &refreshed, true);
 
-    who_exceeds_a_fourth_limit_has_to_wait(&world, &alice, &app, &tep, &world.session(&other, &alice).await).await;
+    who_exceeds_a_third_limit_has_to_wait(&world, &alice, &app, &tep, &world.session(&other, &alice).await).await;
 
     // Two sign-ins were made. Refused ones draw, too, and a flood of them never reaches the homeserver.
     let sign_ins = (0..60).map(|n| {

@@ -21,7 +21,7 @@ const LIMITS: &str = "limits";
 /// Capacities out of the way where limits are not the subject.
 pub(super) const WIDE_LIMITS: &str = r#"{"scale":1000}"#;
 /// Buckets that never refill: what passes is exactly what they hold.
-const STILL_LIMITS: &str = r#"{"refill":0,"violations":{"capacity":4}}"#;
+const STILL_LIMITS: &str = r#"{"refill":0,"violations":{"capacity":3}}"#;
 /// The test binaries that a peer in the place of storage is held to, whole, beside the one of limits; `bench/peers/README.md` says
 /// what it is not asked.
 const ASKED_OF_A_PEER: &[&str] = &["storage", "storage_time", "batch", "sync", "quota", "paths", "bodies", "pipeline", "tokens"];
@@ -37,6 +37,9 @@ impl Suite<'_> {
         }
         if matches!(kind, None | Some(Kind::Browser)) {
             self.browser(runtime)?;
+        }
+        if matches!(kind, Some(Kind::Schema)) {
+            self.schema(runtime)?;
         }
         if matches!(kind, None | Some(Kind::E2e)) && !limits.is_empty() {
             self.served(runtime, LIMITS, STILL_LIMITS, &limits, None)?;
@@ -138,7 +141,7 @@ fn is_wanted(target: &str, kind: Option<Kind>) -> bool {
         None => true,
         Some(Kind::Contract) => contract,
         Some(Kind::E2e) => !contract,
-        Some(Kind::Unit | Kind::Peer | Kind::Deploy | Kind::Browser) => false,
+        Some(Kind::Unit | Kind::Peer | Kind::Deploy | Kind::Browser | Kind::Schema) => false,
     }
 }
 

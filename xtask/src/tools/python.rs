@@ -36,6 +36,9 @@ pub const AUTHLIB: Environment =
     Environment { what: "Authlib", name: "authlib-1.9.9", packages: &["Authlib==1.9.9", "requests==2.34.2"] };
 /// Runs the identity provider of `tests/browser/saml_provider.py`, which signs by `xmlsec1`.
 pub const PYSAML2: Environment = Environment { what: "pysaml2", name: "pysaml2-7.5.5", packages: &["pysaml2==7.5.5"] };
+/// Runs `tests/schema`.
+pub const SCHEMATHESIS: Environment =
+    Environment { what: "schemathesis", name: "schemathesis-4.32.5", packages: &["schemathesis==4.32.5"] };
 
 impl Environment {
     /// Its interpreter.

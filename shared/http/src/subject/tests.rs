@@ -59,7 +59,6 @@ fn entering_draws_and_tells_the_generation_unless_the_session_is_over() {
         class: "token_refresh".into(),
         limit: Limit { capacity: 2, burst: 0, window_s: 60, refill: 0 }.into(),
         session: session.map(str::to_owned),
-        patience: None,
     };
     decide(&mut state, Command::EndSession { session: "over".into(), until: NOW.plus(1000) }, NOW);
     let mut allowed = Vec::new();
@@ -104,12 +103,7 @@ fn who_is_suspended_waits_until_it_ends_or_is_lifted() {
             admit_with(held(0, "s")),
             Command::Check { held: held(0, "s") },
             Command::Issue { session: None },
-            Command::Enter {
-                class: "storage".into(),
-                limit: LimitClass::Storage.default_limit().into(),
-                session: None,
-                patience: None,
-            },
+            Command::Enter { class: "storage".into(), limit: LimitClass::Storage.default_limit().into(), session: None },
         ];
         commands.map(|command| matches!(decide(state, command, now), Answer::Suspended(_)))
     };
@@ -173,13 +167,15 @@ fn who_exceeds_too_many_limits_has_to_wait() {
     }
     assert!(is_refused(&at(&mut state, "storage", 60)), "the second, in the next window");
     assert!(matches!(at(&mut state, "batch", 61), Answer::Admission(_)));
-    let Answer::Suspended(told) = at(&mut state, "batch", 62) else { panic!("the third, of another class") };
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!(told["suspended_until"], NOW.plus((62 + 3600) * 1000).rfc3339());
-    assert!(told["reason"].is_string() && told["appeal_url"].is_null());
-    // Whatever it is that they ask for, until it is over; then they begin anew.
-    assert!(matches!(at(&mut state, "other", 63), Answer::Suspended(_)));
-    assert!(matches!(decide(&mut state, Command::Check { held: held(0, "s") }, NOW.plus(70_000)), Answer::Suspended(_)));
+    let pause = Pause { at: NOW.plus(62_000), until: NOW.plus((62 + 3600) * 1000) };
+    assert_eq!(at(&mut state, "batch", 62), Answer::Paused(pause), "the third, of another class");
+    // Whatever it is that they ask for with a token, until it is over; then they begin anew.
+    assert!(matches!(at(&mut state, "other", 63), Answer::Paused(_)));
+    let enter = Command::Enter { class: "x".into(), limit: LimitClass::Storage.default_limit().into(), session: None };
+    assert!(matches!(decide(&mut state, enter, NOW.plus(70_000)), Answer::Paused(_)));
+    // Signing in and the pages are not concerned: whoever's token was stolen can end what the thief does with it.
+    assert_eq!(decide(&mut state, Command::Check { held: held(0, "s") }, NOW.plus(70_000)), Answer::Holds);
+    assert_eq!(decide(&mut state, Command::Issue { session: None }, NOW.plus(70_000)), Answer::Generation(0));
     assert!(matches!(at(&mut state, "other", 3662), Answer::Admission(_)));
     assert!(is_refused(&at(&mut state, "other", 3663)));
 }
@@ -205,37 +201,21 @@ fn an_administrator_lets_in_again_who_was_suspended_by_limits() {
     for _ in 0..2 {
         decide(&mut state, hurried("storage", 60, 1), NOW);
     }
-    assert!(matches!(decide(&mut state, Command::Issue { session: None }, NOW), Answer::Suspended(_)));
+    let other = || hurried("other", 60, 1);
+    assert!(matches!(decide(&mut state, other(), NOW), Answer::Paused(_)));
     decide(&mut state, Command::Stand(Standing { version: 1, suspension: None }), NOW);
-    assert_eq!(decide(&mut state, Command::Issue { session: None }, NOW), Answer::Generation(0));
+    assert!(matches!(decide(&mut state, other(), NOW), Answer::Admission(_)));
     // What an administrator says is told first.
-    for _ in 0..2 {
-        decide(&mut state, hurried("storage", 60, 1), NOW.plus(60_000));
-    }
-    decide(&mut state, suspended(2, None), NOW.plus(60_000));
-    let answer = decide(&mut state, Command::Issue { session: None }, NOW.plus(60_000));
-    assert_eq!(answer, Answer::Suspended("{}".into()));
+    assert!(matches!(decide(&mut state, other(), NOW), Answer::Paused(_)));
+    decide(&mut state, suspended(2, None), NOW);
+    assert_eq!(decide(&mut state, other(), NOW), Answer::Suspended("{}".into()));
 }
 
-#[tokio::test]
-async fn a_suspension_by_limits_is_in_the_audit_log_once() {
-    use tmcp_ports::stmt;
-    let platform = tmcp_testkit::TestPlatform::new();
-    let mut state = None;
-    decide(&mut state, hurried("storage", 60, 1), NOW);
-    let context = Context { now: NOW, random: [0; 16] };
-    let decision = Subject::decide(state.as_ref(), hurried("storage", 60, 1), context);
-    assert!(matches!(decision.store, Store::Put(_)), "it is not lost with a crash");
-    let id = EffectId { entity: "u:01ARZ3NDEKTSV4RRFFQ69G5FAV:ma_a".into(), version: 7, n: 0 };
-    for _ in 0..2 {
-        assert!(Subject::run(&platform, &id, &decision.effects[0]).await.unwrap().is_none());
-    }
-    let rows = platform.sql().query(stmt!("SELECT action, outcome, actor, target, detail FROM audit")).await.unwrap();
-    assert_eq!(rows.len(), 1);
-    let row = &rows[0].0;
-    assert_eq!(
-        (&row["action"], &row["actor"], &row["target"]),
-        (&"user.suspend".into(), &"limits".into(), &"01ARZ3NDEKTSV4RRFFQ69G5FAV".into())
-    );
-    assert!(row["detail"].as_str().unwrap().contains("\"app\":\"ma_a\""));
+#[test]
+fn whoever_is_refused_at_once_is_forgotten_in_time_too() {
+    let limit = Limit { capacity: 0, burst: 0, window_s: 60, refill: 0 };
+    let patience = Some(LimitClass::Violations.default_limit().into());
+    let command = Command::Admit { class: "storage".into(), limit: limit.into(), held: Some(held(0, "s")), patience };
+    let decision = Subject::decide(None, command, Context { now: NOW, random: [0; 16] });
+    assert_eq!(decision.wake, Wake::At(NOW.plus(IDLE_MS)));
 }

@@ -91,7 +91,7 @@ async fn whatever_a_logout_dies_at_everything_ends() {
         let browser = world.browser(&token).await;
         let issued = world.redeem(&world.code(&browser).await).await;
         world.platform.faults().die_at(Some(step));
-        let outcome = tmcp_testkit::dies(world.auth.json("POST", "/api/v1/auth/logout", &token, Json::Null));
+        let outcome = tmcp_testkit::dies(world.account.json("POST", "/api/v1/auth/logout", &token, Json::Null));
         world.platform.faults().die_at(None);
         world.platform.lose_tasks();
         let ended = outcome.is_some();
@@ -122,7 +122,7 @@ async fn a_logout_ends_the_browsers_that_came_from_the_session() {
     let (cookie, others) = (world.browser(&token).await, world.browser(&other).await);
     let pending = handle(&world, &token, "/account").await;
     assert!(is_known(&world, &cookie).await);
-    assert_eq!(world.auth.json("POST", "/api/v1/auth/logout", &token, Json::Null).await.status, 204);
+    assert_eq!(world.account.json("POST", "/api/v1/auth/logout", &token, Json::Null).await.status, 204);
     assert!(!is_known(&world, &cookie).await);
     assert!(is_known(&world, &others).await);
     assert_eq!(world.go_on(&pending).await.status, 404, "a handle from before");

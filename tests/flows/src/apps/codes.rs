@@ -89,7 +89,7 @@ async fn what_a_code_was_granted_on_may_be_gone_when_it_is_used() {
     let token = world.sign_in("alice").await;
     let cookie = world.browser(&token).await;
     let code = world.code(&cookie).await;
-    assert_eq!(world.auth.json("POST", "/api/v1/auth/logout", &token, json!(null)).await.status, 204);
+    assert_eq!(world.account.json("POST", "/api/v1/auth/logout", &token, json!(null)).await.status, 204);
     assert_eq!(world.redeem(&code).await.code(), "invalid_grant");
     assert_eq!(world.count("SELECT COUNT(*) AS n FROM refresh_families WHERE ended_at IS NULL").await, 0);
 }

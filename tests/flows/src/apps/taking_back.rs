@@ -189,3 +189,44 @@ async fn the_accounts_page_lists_apps_and_takes_back() {
     assert!(is_over(&world, &issued).await);
     assert!(world.page(&cookie, "/account").await.text.contains("No app knows you"));
 }
+
+/// Whoever exceeds too many limits with an app's token is suspended there (TMCP 8.1): the log has one row, however it dies.
+#[tokio::test]
+async fn a_suspension_by_limits_is_in_the_audit_log_once() {
+    let mut deaths = 0;
+    for step in 0.. {
+        let world = World::new().await;
+        let token = world.sign_in("alice").await;
+        let tep = text(&world.exchange(&token, "storage:read").await, "access_token");
+        world
+            .platform
+            .set("LIMITS", r#"{"account":{"capacity":1,"burst":0,"window_s":1,"refill":0},"violations":{"capacity":2}}"#);
+        let ask = async || take_back(&world, &tep, json!({"miniapp_id": "ma_other"})).await;
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            seen.push(ask().await.status);
+        }
+        assert_eq!(seen, [403, 429, 429], "another app's is refused; then the limit, which is exceeded once");
+        world.platform.advance(1000);
+        world.platform.faults().die_at(Some(step));
+        let answer = dies(ask());
+        world.platform.faults().die_at(None);
+        world.platform.lose_tasks();
+        let done = answer.is_some();
+        let answer = match answer {
+            Some(answer) => answer,
+            None => ask().await,
+        };
+        assert_eq!((answer.status, answer.code()), (403, "ACCOUNT_SUSPENDED"), "{answer:?}");
+        assert!(answer.body["error"]["details"]["suspended_until"].is_string(), "{answer:?}");
+        ask().await;
+        assert_eq!(world.count("SELECT COUNT(*) AS n FROM audit WHERE action = 'user.suspend' AND actor = 'limits'").await, 1);
+        // The platform has nothing to do with it.
+        assert_eq!(world.account.json("GET", "/api/v1/auth/sessions", &token, serde_json::Value::Null).await.status, 200);
+        if done {
+            break;
+        }
+        deaths += 1;
+    }
+    assert!(deaths > 1, "{deaths}");
+}

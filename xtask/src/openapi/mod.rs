@@ -9,6 +9,9 @@ use tmcp_protocol::routes::{Access, Body, ErrorForm, IMAGES, ROUTES, Route};
 use tmcp_protocol::token::TokenKind;
 
 use crate::paths::Paths;
+use shapes::Shape;
+
+mod shapes;
 
 const FILE: &str = "openapi.json";
 const JSON: &str = "application/json";
@@ -61,37 +64,42 @@ fn document() -> Value {
 }
 
 fn operation(route: &Route) -> Value {
+    let shape = shapes::of(route).unwrap_or_default();
     let mut operation = json!({
         "operationId": operation_id(route),
         "summary": route.summary,
         "tags": [route.function.as_str()],
         "security": security(route),
-        "responses": responses(route),
+        "responses": responses(route, &shape),
     });
-    if let Some(object) = operation.as_object_mut() {
-        let body = match route.body {
-            Body::None => None,
-            Body::Json(max) => Some((&[JSON][..], max)),
-            Body::Form(max) => Some((&[FORM][..], max)),
-            Body::JsonOrForm(max) => Some((&[JSON, FORM][..], max)),
-            Body::Image(max) => Some((&IMAGES[..], max)),
-        };
-        if let Some((media, max)) = body {
-            let any = |media: &&str| ((*media).to_owned(), json!({"schema": {"type": "object"}}));
-            let content: Map<String, Value> = media.iter().map(any).collect();
-            object.insert(
-                "requestBody".into(),
-                json!({"required": true, "description": format!("At most {max} bytes."), "content": content}),
-            );
-        }
-        let named = route.path.split('{').skip(1).filter_map(|part| part.split('}').next());
-        let parameter = |name: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "minLength": 1, "maxLength": 256}});
-        let parameters: Vec<Value> = named.map(parameter).collect();
-        if !parameters.is_empty() {
-            object.insert("parameters".into(), json!(parameters));
-        }
+    let media = match route.body {
+        Body::None => None,
+        Body::Json(max) => Some((&[JSON][..], max)),
+        Body::Form(max) => Some((&[FORM][..], max)),
+        Body::JsonOrForm(max) => Some((&[JSON, FORM][..], max)),
+        Body::Image(max) => Some((&IMAGES[..], max)),
+    };
+    if let Some((media, max)) = media {
+        let schema = shape.body.unwrap_or_else(|| json!({"type": "object"}));
+        let content: Map<String, Value> = media.iter().map(|media| ((*media).to_owned(), json!({"schema": schema}))).collect();
+        let body = json!({"required": true, "description": format!("At most {max} bytes."), "content": content});
+        put(&mut operation, "requestBody", body);
+    }
+    let in_path = shapes::in_path(route).into_iter().map(|(name, schema)| ("path", name, true, schema));
+    let parameters: Vec<Value> = in_path
+        .chain(shape.parameters)
+        .map(|(place, name, required, schema)| json!({"name": name, "in": place, "required": required, "schema": schema}))
+        .collect();
+    if !parameters.is_empty() {
+        put(&mut operation, "parameters", json!(parameters));
     }
     operation
+}
+
+fn put(object: &mut Value, name: &str, value: Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
 }
 
 fn operation_id(route: &Route) -> String {
@@ -116,7 +124,7 @@ fn security(route: &Route) -> Value {
     }
 }
 
-fn responses(route: &Route) -> Value {
+fn responses(route: &Route, shape: &Shape) -> Value {
     let content = match route.errors {
         ErrorForm::Tmcp => json!({ JSON: {"schema": {"$ref": "#/components/schemas/Error"}} }),
         ErrorForm::OAuth => json!({ JSON: {"schema": {"$ref": "#/components/schemas/OAuthError"}} }),
@@ -124,7 +132,19 @@ fn responses(route: &Route) -> Value {
     };
     let error = |description: &str| json!({"description": description, "content": content});
     let leads_on = route.errors == ErrorForm::Page || matches!(route.body, Body::JsonOrForm(_));
-    let mut responses = json!({"2XX": {"description": "It worked."}, "503": error("A part of the service does not answer.")});
+    let mut responses = json!({"503": error("A part of the service does not answer.")});
+    for (status, _) in &shape.good {
+        let mut answer = json!({"description": "It worked."});
+        let alike = shape.good.iter().filter(|(other, _)| other == status);
+        let content: Map<String, Value> = alike
+            .filter_map(|(_, content)| content.as_ref())
+            .map(|(media, schema)| ((*media).to_owned(), json!({ "schema": schema })))
+            .collect();
+        if !content.is_empty() {
+            put(&mut answer, "content", Value::Object(content));
+        }
+        put(&mut responses, status, answer);
+    }
     let mut add = |status: &str, description: &str| {
         if let Some(object) = responses.as_object_mut() {
             object.insert(status.to_owned(), error(description));
@@ -191,6 +211,9 @@ mod tests {
         let mut ids = std::collections::BTreeSet::new();
         for route in ROUTES.iter().filter(|route| route.is_public_path()) {
             let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
+            let shape =
+                shapes::of(route).unwrap_or_else(|| panic!("say what {} {} takes and gives", route.method.as_str(), route.path));
+            assert_eq!(shape.body.is_some(), route.body != Body::None, "{}", route.path);
             assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{}", route.path);
         }
         assert!(!document.to_string().contains("/internal/"));
