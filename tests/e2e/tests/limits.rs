@@ -53,8 +53,9 @@ async fn who_exceeds_a_third_limit_has_to_wait(world: &World, alice: &Person, ap
     let passed = answers.iter().filter(|answer| answer.json()["error"]["code"] == "INSUFFICIENT_PERMISSIONS").count();
     assert_eq!(passed, 70, "as many as the bucket holds");
     let error = told(&world.probe(tep).await);
-    let until = error["suspended_until"].as_str().unwrap_or_else(|| panic!("{error}"));
-    assert!(until.ends_with('Z') && error["reason"].is_string(), "{error}");
+    let details = &error["details"];
+    let until = details["suspended_until"].as_str().unwrap_or_else(|| panic!("{error}"));
+    assert!(until.ends_with('Z') && details["reason"].is_string(), "{error}");
     answers
         .iter()
         .filter(|answer| answer.status != 429 && answer.json()["error"]["code"] != "INSUFFICIENT_PERMISSIONS")
