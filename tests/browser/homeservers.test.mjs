@@ -3,40 +3,24 @@
 
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawn, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync, openSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import https from 'node:https';
 import path from 'node:path';
+import { startSynapse } from './synapse.mjs';
 import { ask, up } from './world.mjs';
 
 const second = `http://localhost:${process.env.TMCP_SECOND_MATRIX_PORT}`;
-const folder = path.join(path.dirname(process.env.TMCP_UP), 'second-synapse');
 const secret = 'registration-secret-of-the-second';
 let synapse;
 
 before(async () => {
-  mkdirSync(folder, { recursive: true });
-  const file = (name) => path.join(folder, name);
-  // JSON is YAML.
-  writeFileSync(file('homeserver.yaml'), JSON.stringify({
-    server_name: 'second.example', report_stats: false, pid_file: file('synapse.pid'), signing_key_path: file('signing.key'),
-    media_store_path: file('media'), registration_shared_secret: secret, trusted_key_servers: [], federation_domain_whitelist: [],
-    bcrypt_rounds: 4, database: { name: 'sqlite3', args: { database: file('homeserver.db') } },
-    listeners: [{ port: Number(process.env.TMCP_SECOND_MATRIX_PORT), type: 'http', bind_addresses: ['127.0.0.1'], resources: [{ names: ['client', 'openid'] }] }],
-  }));
-  const args = ['-m', 'synapse.app.homeserver', '-c', file('homeserver.yaml')];
-  const python = process.env.TMCP_SYNAPSE_PYTHON;
-  execFileSync(python, [...args, '--generate-keys'], { cwd: folder, stdio: 'ignore' });
-  const log = openSync(file('synapse.log'), 'a');
-  synapse = spawn(python, args, { cwd: folder, stdio: ['ignore', log, log] });
-  const end = Date.now() + 60_000;
-  while (!(await fetch(`${second}/_matrix/client/versions`).catch(() => null))?.ok) {
-    assert.ok(Date.now() < end && synapse.exitCode === null, `the second Synapse did not start: ${file('synapse.log')}`);
-    await new Promise((resolve) => { setTimeout(resolve, 200); });
-  }
+  synapse = await startSynapse('second-synapse', Number(process.env.TMCP_SECOND_MATRIX_PORT), {
+    server_name: 'second.example', registration_shared_secret: secret,
+  });
 });
-after(() => { synapse?.kill(); });
+after(() => { synapse?.end(); });
 
 /** A new person of the second homeserver. */
 async function register(username) {
@@ -89,7 +73,7 @@ test('a homeserver that nobody configured is nobody\'s, and one that is denied s
 });
 
 test('a certificate that nobody vouches for is refused before a token is sent', async () => {
-  const file = (name) => path.join(folder, name);
+  const file = (name) => path.join(synapse.folder, name);
   const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
   execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-keyout', file('key.pem'), '-out', file('cert.pem'), ...names], { stdio: 'ignore' });
   const [key, cert] = [readFileSync(file('key.pem')), readFileSync(file('cert.pem'))];

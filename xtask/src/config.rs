@@ -10,18 +10,21 @@ use serde_json::{Value, json};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use tmcp_protocol::appservice;
+use tmcp_protocol::developer::Console;
 use tmcp_protocol::provider::{self, Kind, Provider};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
 use crate::functions::CONTRACT;
 use crate::keys::Keys;
+use crate::up::synapse::SERVER_NAME;
 
-/// Every function but the gateway.
-const ALL: &[&str] = &["auth", "account", "broker", "consent", "identity", "saml", "storage", "ops"];
+/// Every function but the gateway and subjects.
+const ALL: &[&str] = &["auth", "account", "broker", "consent", "developer", "identity", "lifecycle", "saml", "storage", "ops"];
 
-/// Those that ask homeservers who somebody is.
-const PROVING: &[&str] = &["broker", "identity"];
+/// Those that ask homeservers.
+const PROVING: &[&str] = &["broker", "identity", "lifecycle"];
 
 /// One row of the configuration table.
 pub struct Setting {
@@ -48,19 +51,27 @@ pub enum Form {
     Optional,
     /// Providers as the functions read them, or nothing.
     Providers,
+    /// The developers' console, or nothing.
+    Console,
+    /// Registrations with homeservers, or nothing.
+    Appservices,
 }
 
 impl Form {
     /// Whether there may be nothing.
     pub const fn is_optional(self) -> bool {
-        matches!(self, Form::Optional | Form::Providers)
+        matches!(self, Form::Optional | Form::Providers | Form::Console | Form::Appservices)
     }
 }
 
 /// Which function gets what. The gateway needs nothing but the public origin; the contract function, which is never
 /// deployed, gets everything.
 pub const SETTINGS: &[Setting] = &[
-    plain("ISSUER", &["gateway", "auth", "account", "broker", "consent", "identity", "saml", "storage", "ops"], Form::Text),
+    plain(
+        "ISSUER",
+        &["gateway", "auth", "account", "broker", "consent", "developer", "identity", "lifecycle", "saml", "storage", "ops"],
+        Form::Text,
+    ),
     secret("SERVICE_KEY", ALL, Form::Text),
     plain("JWKS", ALL, Form::Object),
     plain("LIMITS", ALL, Form::Object),
@@ -69,7 +80,9 @@ pub const SETTINGS: &[Setting] = &[
     plain("FEDERATION", PROVING, Form::Text),
     plain("FEDERATION_ALLOW", PROVING, Form::Optional),
     plain("FEDERATION_DENY", PROVING, Form::Optional),
-    secret("ADMIN_TOKEN", &["identity"], Form::Text),
+    secret("ADMIN_TOKEN", &["developer", "identity"], Form::Text),
+    secret("DEVELOPER_CONSOLE", &["developer"], Form::Console),
+    secret("APPSERVICES", &["lifecycle"], Form::Appservices),
     secret("PROVIDERS", &["broker", "saml"], Form::Providers),
     secret("SAML_KEYS", &["saml"], Form::Optional),
     secret("STORAGE_KEYS", &["storage"], Form::Object),
@@ -129,6 +142,8 @@ impl Config {
             ("ADMIN_TOKEN", keys.admin_token.clone()),
             ("AUDIT_KEY", keys.audit_key.clone()),
             ("SAML_KEYS", keys.saml_keys.to_string()),
+            ("DEVELOPER_CONSOLE", console(keys).to_string()),
+            ("APPSERVICES", appservices(keys).to_string()),
         ];
         let mut values: BTreeMap<_, _> = pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         for pair in set {
@@ -186,8 +201,26 @@ pub fn check(setting: &Setting, value: &str) -> Result<()> {
         Form::Providers if !value.is_empty() => {
             providers(value).map(|_| ()).map_err(|problem| anyhow::anyhow!("configuration value {name}: {problem}"))
         }
+        Form::Console if !value.is_empty() => {
+            Console::parse(value).map(|_| ()).map_err(|problem| anyhow::anyhow!("configuration value {name}: {problem}"))
+        }
+        Form::Appservices if !value.is_empty() => {
+            appservice::parse(value).map(|_| ()).map_err(|problem| anyhow::anyhow!("configuration value {name}: {problem}"))
+        }
         _ => Ok(()),
     }
+}
+
+/// The id of development's developers' console, and where it would be.
+pub const CONSOLE: (&str, &str) = ("tmcp_developer_console_001", "http://127.0.0.1:5174/callback");
+
+fn console(keys: &Keys) -> Value {
+    json!({"client_id": CONSOLE.0, "client_secret": keys.console_secret, "redirect_uris": [CONSOLE.1]})
+}
+
+/// Development's Synapse knows us as an Application Service.
+fn appservices(keys: &Keys) -> Value {
+    json!([{"server_name": SERVER_NAME, "hs_token": keys.matrix_hs_token, "as_token": keys.matrix_as_token}])
 }
 
 /// The providers of a value, as far as the functions take them; their certificates are looked at, too.
@@ -226,9 +259,10 @@ mod tests {
             saml_keys: json!({"keys": []}),
             operator_token: "ops".into(),
             demo_client_secret: String::new(),
+            console_secret: "c".repeat(32),
             matrix_registration_secret: String::new(),
-            matrix_as_token: String::new(),
-            matrix_hs_token: String::new(),
+            matrix_as_token: "a".repeat(32),
+            matrix_hs_token: "h".repeat(32),
             matrix_password: String::new(),
         };
         let set: Vec<_> = set.iter().map(|pair| (*pair).to_owned()).collect();
@@ -243,7 +277,8 @@ mod tests {
     fn a_secret_goes_to_its_function_alone() {
         let config = config(None, &[]).unwrap();
         let readers = |name: &str| {
-            ["gateway", "auth", "account", "broker", "consent", "identity", "saml", "storage", "ops"]
+            [&["gateway"], ALL]
+                .concat()
                 .into_iter()
                 .filter(|function| names(&config, function).contains(&name.to_owned()))
                 .collect::<Vec<_>>()
@@ -251,10 +286,14 @@ mod tests {
         assert_eq!(readers("SIGNING_KEYS"), ["auth"]);
         assert_eq!(readers("STORAGE_KEYS"), ["storage"]);
         assert_eq!(readers("OPERATOR_TOKEN"), ["ops"]);
-        assert_eq!(readers("SERVICE_KEY"), ["auth", "account", "broker", "consent", "identity", "saml", "storage", "ops"]);
+        assert_eq!(readers("SERVICE_KEY"), ALL);
         assert_eq!(names(&config, "gateway"), ["ISSUER"]);
         let always = SETTINGS.iter().filter(|setting| !setting.form.is_optional()).count();
-        assert_eq!(names(&config, "contract").len(), always + 1, "and SAML_KEYS, which development has");
+        assert_eq!(
+            names(&config, "contract").len(),
+            always + 3,
+            "and SAML_KEYS, DEVELOPER_CONSOLE, APPSERVICES, which development has"
+        );
     }
 
     #[test]

@@ -9,18 +9,21 @@ pub struct Function {
     pub dir: &'static str,
     /// Cargo package name.
     pub package: &'static str,
-    /// Whether it is also built for Spin (the gateway is not: Spin routes by itself).
+    /// Whether it is also built for Spin (gateway and subjects are not: Spin routes by itself, and keeps subjects as rows).
     pub on_spin: bool,
 }
 
 /// What is deployed. The gateway stands first: it is the entry of a `wrangler dev` session.
 pub const FUNCTIONS: &[Function] = &[
     function("gateway", "functions/gateway", "tmcp-gateway", false),
+    function("subjects", "functions/subjects", "tmcp-subjects", false),
     function("auth", "functions/auth", "tmcp-auth", true),
     function("account", "functions/account", "tmcp-account", true),
     function("broker", "functions/broker", "tmcp-broker", true),
     function("consent", "functions/consent", "tmcp-consent", true),
+    function("developer", "functions/developer", "tmcp-developer", true),
     function("identity", "functions/identity", "tmcp-identity", true),
+    function("lifecycle", "functions/lifecycle", "tmcp-lifecycle", true),
     function("saml", "functions/saml", "tmcp-saml", true),
     function("storage", "functions/storage", "tmcp-storage", true),
     function("ops", "functions/ops", "tmcp-ops", true),
@@ -65,7 +68,23 @@ mod tests {
     #[test]
     fn nothing_named_is_everything_deployed() {
         let selected = names(select(&[], false).unwrap());
-        assert_eq!(selected, ["gateway", "auth", "account", "broker", "consent", "identity", "saml", "storage", "ops"]);
+        assert_eq!(
+            selected,
+            [
+                "gateway",
+                "subjects",
+                "auth",
+                "account",
+                "broker",
+                "consent",
+                "developer",
+                "identity",
+                "lifecycle",
+                "saml",
+                "storage",
+                "ops"
+            ]
+        );
         assert!(names(select(&[], true).unwrap()).contains(&"contract"));
     }
 

@@ -47,6 +47,9 @@ pub struct Keys {
     pub operator_token: String,
     /// Secret of the demo mini-app's confidential client.
     pub demo_client_secret: String,
+    /// Secret of the developers' console.
+    #[serde(default)]
+    pub console_secret: String,
     /// Shared secret of Synapse's registration endpoint.
     pub matrix_registration_secret: String,
     /// What the Application Service proves itself with to Synapse.
@@ -62,12 +65,17 @@ impl Keys {
     pub fn of(data: &Path) -> Result<Self> {
         let path = data.join("keys.json");
         if let Some(mut keys) = files::read_json::<Self>(&path)? {
-            // A folder of before there were seals, or SAML.
-            if keys.audit_key.is_empty() || keys.saml_keys.is_null() {
+            // A folder of before there were seals, SAML, or developers.
+            if keys.audit_key.is_empty() || keys.saml_keys.is_null() || keys.console_secret.is_empty() {
                 if keys.audit_key.is_empty() {
                     keys.audit_key = STANDARD.encode(random::<32>());
                 }
-                keys.saml_keys = certified()?;
+                if keys.saml_keys.is_null() {
+                    keys.saml_keys = certified()?;
+                }
+                if keys.console_secret.is_empty() {
+                    keys.console_secret = token("console");
+                }
                 files::write_json(&path, &keys)?;
             }
             return Ok(keys);
@@ -91,6 +99,7 @@ impl Keys {
             audit_key: STANDARD.encode(random::<32>()),
             operator_token: token("ops"),
             demo_client_secret: token("demo"),
+            console_secret: token("console"),
             matrix_registration_secret: token("reg"),
             matrix_as_token: token("as"),
             matrix_hs_token: token("hs"),

@@ -12,6 +12,9 @@ use toml::{Table, Value};
 
 use crate::paths::Paths;
 
+/// The Worker of the Durable Objects, which serves no route.
+const SUBJECTS: &str = "subjects";
+
 /// Prints the route table; with `check`, fails where a manifest does not follow it.
 pub fn run(paths: &Paths, check: bool) -> Result<()> {
     if check {
@@ -37,6 +40,8 @@ fn access(route: &Route) -> String {
         Access::Public => "public".to_owned(),
         Access::Operator => "operator".to_owned(),
         Access::Administrator => "administrator".to_owned(),
+        Access::Management => "administrator|console".to_owned(),
+        Access::Homeserver => "homeserver".to_owned(),
         Access::Service => "service".to_owned(),
         Access::Tokens(kinds) => kinds.iter().map(|kind| format!("{kind:?}").to_lowercase()).collect::<Vec<_>>().join("|"),
     }
@@ -50,9 +55,9 @@ fn read(paths: &Paths, file: &str) -> Result<Table> {
 fn problems(paths: &Paths) -> Result<Vec<String>> {
     let mut found = spin_problems(&read(paths, "spin.toml")?);
     found.extend(gateway_problems(&read(paths, "wrangler.toml")?));
-    for function in Function::ALL {
-        let file = format!("functions/{}/wrangler.toml", function.as_str());
-        found.extend(worker_problems(&file, *function, &read(paths, &file)?));
+    for name in Function::ALL.iter().map(|function| function.as_str()).chain([SUBJECTS]) {
+        let file = format!("functions/{name}/wrangler.toml");
+        found.extend(worker_problems(&file, name, &read(paths, &file)?));
     }
     Ok(found)
 }
@@ -133,10 +138,10 @@ fn gateway_problems(manifest: &Table) -> Vec<String> {
     found
 }
 
-fn worker_problems(file: &str, function: Function, manifest: &Table) -> Vec<String> {
+fn worker_problems(file: &str, name: &str, manifest: &Table) -> Vec<String> {
     let mut found = Vec::new();
-    if text(manifest, "name") != format!("tmcp-{}", function.as_str()) {
-        found.push(format!("{file}: the name must be tmcp-{}", function.as_str()));
+    if text(manifest, "name") != format!("tmcp-{name}") {
+        found.push(format!("{file}: the name must be tmcp-{name}"));
     }
     for name in ["workers_dev", "preview_urls"] {
         if manifest.get(name).and_then(Value::as_bool) != Some(false) {
@@ -173,6 +178,6 @@ mod tests {
     #[test]
     fn a_function_with_a_public_address_is_found() {
         let manifest: Table = "name = \"tmcp-auth\"\nworkers_dev = true\nroutes = [\"x\"]\n".parse().unwrap();
-        assert_eq!(worker_problems("f", Function::Auth, &manifest).len(), 3);
+        assert_eq!(worker_problems("f", "auth", &manifest).len(), 3);
     }
 }

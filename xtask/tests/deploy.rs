@@ -22,7 +22,20 @@ use std::time::Duration;
 use cloudflare::{ACCOUNT, Cloudflare, TOKEN};
 use serde_json::Value;
 
-const WORKERS: [&str; 9] = ["account", "auth", "broker", "consent", "gateway", "identity", "ops", "saml", "storage"];
+const WORKERS: [&str; 12] = [
+    "account",
+    "auth",
+    "broker",
+    "consent",
+    "developer",
+    "gateway",
+    "identity",
+    "lifecycle",
+    "ops",
+    "saml",
+    "storage",
+    "subjects",
+];
 
 /// A checkout with the project's manifests and modules of a few bytes, one environment in it, and a stand-in to deploy to.
 struct Site {
@@ -47,7 +60,9 @@ impl Site {
             vec!["wrangler.toml".to_owned(), "spin.toml".into(), "deploy/budget.toml".into(), "deploy/example.toml".into()];
         files.extend(["xtask/npm/package.json".to_owned(), "xtask/npm/package-lock.json".into()]);
         files.extend(
-            ["account", "auth", "broker", "consent", "identity", "saml", "storage", "ops"]
+            WORKERS
+                .iter()
+                .filter(|function| **function != "gateway")
                 .map(|function| format!("functions/{function}/wrangler.toml")),
         );
         let migrations = fs::read_dir(project.join("migrations")).unwrap();
@@ -225,7 +240,7 @@ fn from_nothing_then_nothing_then_only_what_changed() {
         .iter()
         .filter(|change| change.starts_with("PUT workers/scripts/") && !change.contains("s/tmcp-gateway-testing/"))
         .collect();
-    assert!(uploads.first().is_some_and(|first| first.contains("tmcp-auth-testing")), "{changes:#?}");
+    assert!(uploads.first().is_some_and(|first| first.contains("tmcp-subjects-testing")), "{changes:#?}");
     let at = |part: &str| changes.iter().position(|change| change.contains(part)).unwrap();
     assert!(at("/query") < at("/versions"), "migrations come before code: {changes:#?}");
 
@@ -263,21 +278,22 @@ fn assert_complete(summary: &Value, site: &Site) {
     assert_eq!(summary["namespaces"], serde_json::json!(["tmcp-testing"]));
     let migrations = summary["databases"]["tmcp-testing"]["migrations"].as_array().unwrap();
     assert_eq!(migrations.len(), fs::read_dir(site.root.join("migrations")).unwrap().count());
-    let auth = &summary["scripts"]["tmcp-auth-testing"];
-    assert_eq!(auth["classes"], serde_json::json!(["SubjectEntity"]));
+    let subjects = &summary["scripts"]["tmcp-subjects-testing"];
+    assert_eq!(subjects["classes"], serde_json::json!(["SubjectEntity"]));
     assert_eq!(summary["scripts"]["tmcp-ops-testing"]["schedules"][0]["cron"], "* * * * *");
     assert_eq!(summary["scripts"]["tmcp-gateway-testing"]["domains"][0]["hostname"], "tmcp.example.org");
     for function in WORKERS {
         let script = &summary["scripts"][format!("tmcp-{function}-testing")];
         assert_eq!(script["subdomain"]["enabled"], false, "{function} has no public address");
-        assert_eq!(binding(summary, function, "ISSUER")["text"], "https://tmcp.example.org");
+        let issuer = if function == "subjects" { Value::Null } else { "https://tmcp.example.org".into() };
+        assert_eq!(binding(summary, function, "ISSUER")["text"], issuer, "{function}");
         let secret = |name: &str| binding(summary, function, name)["type"] == "secret_text";
         assert_eq!(secret("SIGNING_KEYS"), function == "auth", "{function}");
         assert_eq!(secret("STORAGE_KEYS"), function == "storage", "{function}");
         assert_eq!(secret("OPERATOR_TOKEN"), function == "ops", "{function}");
-        assert_eq!(secret("SERVICE_KEY"), function != "gateway", "{function}");
+        assert_eq!(secret("SERVICE_KEY"), !["gateway", "subjects"].contains(&function), "{function}");
     }
-    assert_eq!(binding(summary, "storage", "SUBJECT")["script_name"], "tmcp-auth-testing");
+    assert_eq!(binding(summary, "storage", "SUBJECT")["script_name"], "tmcp-subjects-testing");
     assert_eq!(binding(summary, "gateway", "STORAGE")["service"], "tmcp-storage-testing");
     assert_eq!(binding(summary, "storage", "KV")["namespace_id"], "tmcp-testing");
 }

@@ -1,4 +1,4 @@
-// npm oidc-provider with one confidential client: the benchmark's peer of the refresh grant. `node start.mjs --help`.
+// npm oidc-provider with one confidential client: the benchmark's peer of refresh and token exchange. `node start.mjs --help`.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
@@ -13,13 +13,17 @@ Serves on 127.0.0.1 and prints one line of JSON when it is ready:
   {"issuer", "token_endpoint", "families_endpoint", "client_id", "client_secret", "version", "node"}
 SIGTERM or SIGINT ends it.
 
-POST families_endpoint?count=N   makes N refresh token families, each of a user of its own: {"refresh_tokens": [N texts]}
+POST families_endpoint?count=N   makes N refresh token families, each of a user of its own, and as many tokens to exchange:
+                                 {"refresh_tokens": [N texts], "subject_tokens": [N texts]}
 POST token_endpoint              a form of grant_type=refresh_token, refresh_token, client_id, client_secret; the answer's
-                                 refresh_token is the family's next one, and the one that was sent is used up
+                                 refresh_token is the family's next one, and the one that was sent is used up; or of
+                                 grant_type=…:token-exchange, subject_token, subject_token_type
 `
 const RESOURCE = 'https://storage.example'
 const SCOPE = 'storage:read storage:write'
 const CLIENT_ID = 'bench'
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
 const MAX_FAMILIES = 100_000
 
 const { version } = createRequire(import.meta.url)('oidc-provider/package.json')
@@ -37,11 +41,12 @@ function settings() {
     client_id: CLIENT_ID,
     client_secret: randomBytes(32).toString('base64url'),
     token_endpoint_auth_method: 'client_secret_post',
-    grant_types: ['authorization_code', 'refresh_token'],
+    grant_types: ['authorization_code', 'refresh_token', EXCHANGE],
     redirect_uris: ['https://client.example/callback'],
   }
   return {
     client,
+    resourceServer,
     configuration: {
       adapter: MemoryAdapter,
       clients: [client],
@@ -84,6 +89,36 @@ async function family(provider, client, n) {
   return token.save()
 }
 
+/** A token that says who somebody is, to be exchanged: opaque, so that it is looked up as a session of ours is. */
+async function subject(provider, client, n) {
+  const accountId = `user-${n}`
+  const grant = new provider.Grant({ accountId, clientId: CLIENT_ID })
+  grant.addResourceScope(RESOURCE, SCOPE)
+  const grantId = await grant.save()
+  const token = new provider.AccessToken({ accountId, client, grantId, gty: 'authorization_code', expiresWithSession: false })
+  return token.save()
+}
+
+/** Token exchange, which the library leaves to those who use it: an access token for the resource, and a refresh token. */
+function exchange(provider, resourceServer) {
+  const handler = async (ctx) => {
+    const { client, params } = ctx.oidc
+    const found = params.subject_token_type === ACCESS_TOKEN && (await provider.AccessToken.find(params.subject_token))
+    if (!found || found.clientId !== client.clientId) {
+      ctx.status = 400
+      ctx.body = { error: 'invalid_grant' }
+      return
+    }
+    const common = { accountId: found.accountId, client, grantId: found.grantId, gty: 'token_exchange', scope: SCOPE, expiresWithSession: false }
+    const access = new provider.AccessToken(common)
+    access.resourceServer = new provider.ResourceServer(RESOURCE, resourceServer)
+    const access_token = await access.save()
+    const refresh_token = await new provider.RefreshToken({ ...common, resource: RESOURCE, rotations: 0 }).save()
+    ctx.body = { access_token, refresh_token, issued_token_type: ACCESS_TOKEN, token_type: 'Bearer', expires_in: access.expiration, scope: SCOPE }
+  }
+  provider.registerGrantType(EXCHANGE, handler, ['subject_token', 'subject_token_type'])
+}
+
 function familiesEndpoint(provider) {
   let made = 0
   return async (ctx, next) => {
@@ -95,9 +130,12 @@ function familiesEndpoint(provider) {
       return
     }
     const client = await provider.Client.find(CLIENT_ID)
-    const refresh_tokens = []
-    for (let n = 0; n < count; n++) refresh_tokens.push(await family(provider, client, made++))
-    ctx.body = { refresh_tokens }
+    const [refresh_tokens, subject_tokens] = [[], []]
+    for (let n = 0; n < count; n++) {
+      refresh_tokens.push(await family(provider, client, made))
+      subject_tokens.push(await subject(provider, client, made++))
+    }
+    ctx.body = { refresh_tokens, subject_tokens }
   }
 }
 
@@ -107,7 +145,7 @@ async function main() {
   const port = Number(values.port)
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error('--port wants a number from 0 to 65535')
 
-  const { client, configuration } = settings()
+  const { client, resourceServer, configuration } = settings()
   // The issuer names the port, which is known only when something listens on it.
   let handle = (_request, response) => response.writeHead(503).end()
   const server = createServer((request, response) => handle(request, response))
@@ -115,6 +153,7 @@ async function main() {
   const issuer = `http://127.0.0.1:${server.address().port}`
   const provider = new Provider(issuer, configuration)
   provider.use(familiesEndpoint(provider))
+  exchange(provider, resourceServer)
   provider.on('server_error', (_ctx, error) => console.error(error))
   handle = provider.callback()
 

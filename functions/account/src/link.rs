@@ -27,8 +27,8 @@ use tmcp_pages::{Browser, Form};
 use tmcp_ports::{Platform, Random, Sql, stmt};
 use tmcp_protocol::ids::ulid;
 use tmcp_protocol::routes::{
-    ACCOUNT, INTERNAL_APPS, INTERNAL_CHOOSE, INTERNAL_END_APP, INTERNAL_LINK_CONFIRM, INTERNAL_LINK_SHOW, INTERNAL_SIGN_IN_ANEW,
-    INTERNAL_UNLINK, Route,
+    ACCOUNT, INTERNAL_APPS, INTERNAL_CHOOSE, INTERNAL_END_APP, INTERNAL_END_DEVELOPER, INTERNAL_LINK_CONFIRM, INTERNAL_LINK_SHOW,
+    INTERNAL_SIGN_IN_ANEW, INTERNAL_UNLINK, Route,
 };
 use tmcp_protocol::{ErrorCode, Uid};
 
@@ -158,6 +158,7 @@ pub async fn cut_off<P: Platform>(call: &Call<P>, row: &CutOffRow) -> Result<(),
         stmt!(sql::END_HAND_OVERS, uid),
     ];
     call.platform.sql().batch(batch).await?;
+    let _: Value = call.ask(&INTERNAL_END_DEVELOPER, &json!({ "uid": uid })).await??;
     // Those of sessions that ended, too: who died here had ended them, and their access tokens may live yet.
     let apps: Vec<App> = call.ask(&INTERNAL_APPS, &json!({"uid": uid, "all": true})).await??;
     for app in apps {

@@ -25,8 +25,8 @@ use tmcp_pages::{Form, day};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{
-    ACCOUNT, INTERNAL_APPS, INTERNAL_EXPORT_CONSENT, INTERNAL_EXPORT_IDENTITY, INTERNAL_EXPORT_STORAGE, INTERNAL_LEAVE,
-    INTERNAL_STAY, INTERNAL_STAY_SHOW, Route,
+    ACCOUNT, INTERNAL_APPS, INTERNAL_EXPORT_CONSENT, INTERNAL_EXPORT_DEVELOPER, INTERNAL_EXPORT_IDENTITY,
+    INTERNAL_EXPORT_STORAGE, INTERNAL_LEAVE, INTERNAL_STAY, INTERNAL_STAY_SHOW, Route,
 };
 use tmcp_protocol::{Millis, Uid};
 
@@ -42,8 +42,12 @@ fn fresh<P: Platform>(call: &Call<P>) -> Result<Uid, Failure> {
 }
 
 /// The functions that hold something about people, and what their part is called.
-const PARTS: [(&str, &Route); 3] =
-    [("person", &INTERNAL_EXPORT_IDENTITY), ("consents", &INTERNAL_EXPORT_CONSENT), ("storage", &INTERNAL_EXPORT_STORAGE)];
+const PARTS: [(&str, &Route); 4] = [
+    ("person", &INTERNAL_EXPORT_IDENTITY),
+    ("consents", &INTERNAL_EXPORT_CONSENT),
+    ("developer", &INTERNAL_EXPORT_DEVELOPER),
+    ("storage", &INTERNAL_EXPORT_STORAGE),
+];
 
 #[derive(Deserialize)]
 struct Portion {

@@ -15,7 +15,7 @@ use tmcp_protocol::{ErrorCode, Uid};
 pub async fn end<P: Platform>(call: &Call<P>, uid: &Uid, id: &str) -> Result<bool, Failure> {
     let (actor, target) = (Some(uid.as_str()), Some(id));
     let entry = Entry { action: "browser.end", outcome: "ok", actor, target, ..Entry::default() };
-    let audit = call.audit_where(sql::AUDIT_END, entry, [uid.as_str(), id]);
+    let audit = call.audit_where(sql::AUDIT_END, entry, &[uid.as_str(), id]);
     let ended = call.platform.sql().batch(vec![audit, stmt!(sql::END_BROWSER, uid.as_str(), id)]).await?;
     Ok(ended.last().is_some_and(|rows| !rows.is_empty()))
 }

@@ -12,7 +12,6 @@
 use crate::consent;
 use crate::family;
 use crate::mint::{self, Granted};
-use crate::pkce::Challenge;
 use crate::session::{self, Ground};
 use crate::sql::{self, ClientRow, CodeRow};
 use crate::token::Issued;
@@ -25,6 +24,7 @@ use tmcp_http::{Call, Failure, audit_where, sha256_hex};
 use tmcp_ports::{Platform, Sql, SqlError, stmt};
 use tmcp_protocol::Millis;
 use tmcp_protocol::limits::LimitClass;
+use tmcp_protocol::pkce::Challenge;
 
 /// Tells of a code that was used by this batch: it is the one that begins the family.
 const AUDIT: &str = audit_where!("EXISTS (SELECT 1 FROM refresh_tokens WHERE family = ?10 AND hash = ?11)");
@@ -111,7 +111,7 @@ pub async fn redeem<P: Platform>(
         stmt!(sql::USE_CODE, hash, now),
         stmt!(sql::BEGIN_FAMILY_BY_CODE, hash, now, now.plus(family::life_ms(&row.scope))),
         stmt!(sql::FIRST_TOKEN_BY_CODE, hash, now, first.as_str(), now.plus(family::TOKEN_MS)),
-        call.audit_where(AUDIT, entry, [&row.family, &first]),
+        call.audit_where(AUDIT, entry, &[&row.family, &first]),
     ];
     match call.platform.sql().batch(batch).await {
         Ok(results) if results.first().is_some_and(|rows| !rows.is_empty()) => {}

@@ -38,7 +38,7 @@ pub async fn decide<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     }
     let action = if allow { "device.allow" } else { "device.refuse" };
     let entry = Entry { action, outcome: "ok", actor: text("uid"), target: text("app_id"), ..Entry::default() };
-    batch.push(call.audit_where(AUDIT, entry, [&own, decision]));
+    batch.push(call.audit_where(AUDIT, entry, &[&own, decision]));
     let results = call.platform.sql().batch(batch).await?;
     match results.first().is_some_and(|rows| !rows.is_empty()) {
         true => Reply::json(&json!({})),

@@ -6,7 +6,7 @@ use tmcp_http::audit::Entry;
 use tmcp_http::subject::{self, SubjectId};
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{Platform, Sql, Statement, stmt};
-use tmcp_protocol::routes::INTERNAL_END_BROWSERS;
+use tmcp_protocol::routes::{INTERNAL_END_BROWSERS, INTERNAL_END_DEVELOPER};
 use tmcp_protocol::{AppId, ClientId, Millis, ScopeSet, Uid};
 
 /// A refresh token lives so long.
@@ -85,8 +85,11 @@ pub async fn finish_ending<P: Platform>(call: &Call<P>, uid: &Uid, session: &str
     Ok(())
 }
 
+/// Browser sessions, and the developers' console's.
 async fn end_browsers<P: Platform>(call: &Call<P>, session: &str) -> Result<(), Failure> {
-    let _: serde_json::Value = call.ask(&INTERNAL_END_BROWSERS, &serde_json::json!({ "platform_session": session })).await??;
+    for route in [&INTERNAL_END_BROWSERS, &INTERNAL_END_DEVELOPER] {
+        let _: serde_json::Value = call.ask(route, &serde_json::json!({ "platform_session": session })).await??;
+    }
     Ok(())
 }
 

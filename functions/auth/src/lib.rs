@@ -1,5 +1,5 @@
 //! The token side of the OAuth 2.0 authorization server, and sign-in: the only room that holds the private signing key, and the owner
-//! of clients, codes, refresh families and, on Workers, of the subject entity's class. What a person sees and decides is account's.
+//! of clients, codes and refresh families. What a person sees and decides is account's.
 //!
 //! Invariants: a code and a refresh token are used once, and only one of many parallel uses succeeds; whoever ends a session ends its family
 //! in SQL before its tokens at the subject, so that nothing issued in between survives.
@@ -11,6 +11,7 @@ mod client_info;
 mod clients;
 mod code;
 mod consent;
+mod developer_token;
 mod device;
 mod device_grant;
 mod device_question;
@@ -25,7 +26,6 @@ mod maintain;
 mod metadata;
 mod mint;
 mod origins;
-mod pkce;
 mod refresh;
 mod revoke;
 mod session;
@@ -59,6 +59,7 @@ pub fn routes<P: Platform>() -> Group<P, Nobody> {
         .at(&routes::INTROSPECT, introspect::handle)
         .at(&routes::JWKS, jwks::handle)
         .at(&routes::METADATA, metadata::handle)
+        .at(&routes::INTERNAL_DEVELOPER_TOKEN, developer_token::handle)
         .at(&routes::INTERNAL_CLIENT, client_info::handle)
         .at(&routes::INTERNAL_CODE, issue_code::handle)
         .at(&routes::INTERNAL_APPS, apps::handle)

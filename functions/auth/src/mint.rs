@@ -1,15 +1,19 @@
 //! Issuing tokens: claims, encoding, signature.
 
 use crate::sql::ClientRow;
+use serde::Deserialize;
 use std::sync::Arc;
 use tmcp_http::people::Names;
 use tmcp_http::settings::{InvalidSetting, remembered, require};
 use tmcp_http::{Call, Failure};
 use tmcp_ports::{Config, Platform, Random, Signer};
+use tmcp_protocol::developer::{Membership, Permission, Role};
 use tmcp_protocol::ids::ulid;
 use tmcp_protocol::jwk::{KeySet, PrivateJwk};
-use tmcp_protocol::token::{ClientClaims, Kind, PlatformClaims, TepClaims, TokenKind, Unsigned};
-use tmcp_protocol::{AppId, ClientId, Millis, ScopeSet, Uid};
+use tmcp_protocol::token::{
+    ClientClaims, DEVELOPER_AUDIENCE, DeveloperClaims, Kind, PlatformClaims, TepClaims, TokenKind, Unsigned,
+};
+use tmcp_protocol::{AppId, ClientId, MatrixUserId, Millis, ScopeSet, Uid};
 
 /// Seconds that an access token lives, unless configured otherwise; no longer than a day, since subjects forget after 25 hours.
 const LIFETIME_S: i64 = 3600;
@@ -96,6 +100,39 @@ pub async fn client_token<P: Platform>(call: &Call<P>, client: &ClientRow, gener
         generation,
     };
     sign(call, &claims, call.now(), lifetime_s(&call.platform)?).await
+}
+
+/// What a developer token says beside the usual, as developer tells it.
+#[derive(Deserialize)]
+pub struct Developing {
+    sub: MatrixUserId,
+    developer_id: String,
+    roles: Vec<Role>,
+    organizations: Vec<Membership>,
+    permissions: Vec<Permission>,
+    session_id: String,
+    uid: Uid,
+    #[serde(rename = "gen")]
+    generation: i64,
+}
+
+/// A developer token, for a day.
+pub async fn developer_token<P: Platform>(call: &Call<P>, who: Developing) -> Result<String, Failure> {
+    let claims = DeveloperClaims {
+        iss: call.settings.issuer.clone(),
+        sub: who.sub,
+        aud: DEVELOPER_AUDIENCE.to_owned(),
+        jti: jti(call),
+        token_type: TokenKind::Developer.token_type().to_owned(),
+        developer_id: who.developer_id,
+        roles: who.roles,
+        organizations: who.organizations,
+        permissions: who.permissions,
+        session_id: who.session_id,
+        uid: who.uid,
+        generation: who.generation,
+    };
+    sign(call, &claims, call.now(), MAX_LIFETIME_S).await
 }
 
 /// What a TEP says beside the usual.

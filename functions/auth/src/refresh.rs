@@ -21,18 +21,10 @@ use tmcp_http::subject::SubjectId;
 use tmcp_http::{Call, Failure, sha256_hex};
 use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::limits::LimitClass;
-use tmcp_protocol::{Millis, ScopeSet};
-
-/// A second use so soon is a client that lost the answer.
-const GRACE_MS: i64 = 10_000;
+use tmcp_protocol::{ScopeSet, rotation};
 
 fn invalid_grant(cause: &'static str) -> Failure {
     Failure::oauth("invalid_grant", 400, "the refresh token does not hold").because(cause)
-}
-
-/// Whether a token that is presented now was used before in a way that only theft explains.
-fn is_reuse(row: &TokenRow, now: Millis) -> bool {
-    row.used_at.is_some_and(|used| now > used.plus(GRACE_MS) || row.successor_used_at.is_some())
 }
 
 /// Grants the refresh.
@@ -102,7 +94,7 @@ async fn refuse<P: Platform>(call: &Call<P>, hash: &str) -> Result<Failure, Fail
         family::end_access(call, &row.family, &row.uid, &row.app_id).await?;
         return Ok(invalid_grant("the family was ended"));
     }
-    if !is_reuse(&row, call.now()) {
+    if !rotation::is_reuse(row.used_at, row.successor_used_at, call.now()) {
         return Ok(invalid_grant(if row.used_at.is_some() { "used a moment ago" } else { "expired" }));
     }
     family::end_reused(call, "token.refresh.reuse", &row.family, &row.uid, &row.app_id).await?;

@@ -32,8 +32,10 @@ impl World {
             let status = if full || weak { 200 } else { 401 };
             http::Response::builder().status(status).body(Bytes::from(answer.to_string())).unwrap()
         });
-        // Account knows of no browser, and consent of nobody who agreed to anything.
-        platform.in_process().connect(Function::Account, |_| async { http::Response::new(Bytes::from_static(b"{}")) });
+        // Account knows of no browser, developer of nobody, and consent of nobody who agreed to anything.
+        for function in [Function::Account, Function::Developer] {
+            platform.in_process().connect(function, |_| async { http::Response::new(Bytes::from_static(b"{}")) });
+        }
         platform.in_process().connect(Function::Consent, |request| async move {
             let body: Json = serde_json::from_slice(request.body()).unwrap_or_default();
             let answer = json!({"missing": body["scopes"], "session": "consent_1"});

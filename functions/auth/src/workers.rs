@@ -13,5 +13,3 @@ thread_local! {
 async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     tmcp_workers::serve(SERVICE.with(Clone::clone), request, &env, context).await
 }
-
-tmcp_workers::entity_class!(SubjectEntity, tmcp_http::subject::Subject);

@@ -38,7 +38,7 @@ pub fn find<P: Platform>(call: &Call<P>, id: &str) -> Result<Provider, Failure> 
 pub async fn offered<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let shown = |one: &Provider| {
         let server = match &one.kind {
-            Kind::Matrix(server) => Some(server.as_str()),
+            Kind::Matrix(server, _) => Some(server.as_str()),
             _ => None,
         };
         json!({"id": one.id, "name": one.name, "instance": one.instance(), "server": server})

@@ -9,8 +9,7 @@
 //! The request is not kept: from wherever the browser comes back, it comes with the same request, which is checked anew. What if it
 //! dies? Nothing was promised until the code is stored; a code that nobody came for is over in a minute.
 
-use crate::authorize_request::{self, AuthorizeRequest, Wrong};
-use crate::browser;
+use crate::authorize_request::{self, AuthorizeRequest};
 use crate::client::{self, Client};
 use crate::pages::{self, Wanted};
 use crate::questions::{self, Between};
@@ -18,15 +17,15 @@ use serde::Deserialize;
 use serde_json::json;
 use tmcp_http::subject::SubjectId;
 use tmcp_http::{Call, Failure, Reply};
-use tmcp_pages::Browser;
+use tmcp_pages::authorization::{self, Wrong};
+use tmcp_pages::{Browser, seat};
 use tmcp_ports::Platform;
 use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{AUTHORIZE, INTERNAL_CODE};
-use url::Url;
 
 /// Who asks, and whether the request holds.
 async fn checked<P: Platform>(call: &Call<P>, query: &str) -> Result<(Client, Result<AuthorizeRequest, Wrong>), Failure> {
-    let parameters = match authorize_request::parameters(query) {
+    let parameters = match authorization::parameters(query) {
         Ok(parameters) => parameters,
         Err(message) => return Err(Failure::invalid(message)),
     };
@@ -36,48 +35,21 @@ async fn checked<P: Platform>(call: &Call<P>, query: &str) -> Result<(Client, Re
     Ok((client, request))
 }
 
-/// To the app, with an answer. `iss` tells a client of several servers which one answered (RFC 9207).
-fn back<P: Platform>(call: &Call<P>, redirect_uri: &str, answer: &[(&str, &str)]) -> Result<Reply, Failure> {
-    address(call, redirect_uri, answer).map(|to| Reply::see_other(&to))
-}
-
-fn address<P: Platform>(call: &Call<P>, redirect_uri: &str, answer: &[(&str, &str)]) -> Result<String, Failure> {
-    let mut to = Url::parse(redirect_uri).map_err(|error| Failure::internal(format!("a registered address: {error}")))?;
-    to.query_pairs_mut().extend_pairs(answer).append_pair("iss", &call.settings.issuer);
-    Ok(to.into())
-}
-
-/// The app's address, with the answer that the person does not come.
-fn denied<P: Platform>(call: &Call<P>, request: &AuthorizeRequest, why: &str) -> Result<String, Failure> {
-    let answer = [("error", "access_denied"), ("error_description", why), ("state", request.state.as_str())];
-    address(call, &request.redirect_uri, &answer)
-}
-
-fn tell<P: Platform>(call: &Call<P>, wrong: &Wrong) -> Result<Reply, Failure> {
-    match wrong {
-        Wrong::Page(message) => Err(Failure::invalid(*message)),
-        Wrong::Redirect { redirect_uri, state, error, description } => {
-            let mut answer = vec![("error", *error), ("error_description", description.as_str())];
-            answer.extend(state.as_deref().map(|state| ("state", state)));
-            back(call, redirect_uri, &answer)
-        }
-    }
-}
-
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let (client, request) = checked(&call, &call.query).await?;
     let request = match request {
         Ok(request) => request,
-        Err(wrong) => return tell(&call, &wrong),
+        Err(wrong) => return authorization::tell(&call.settings.issuer, &wrong),
     };
-    let browser = match browser::or_sign_in(&call, Some(&client)).await? {
+    let browser = match seat::or_sign_in(&call, Some(&client.name)).await? {
         Ok(browser) => browser,
         Err(page) => return Ok(page),
     };
     call.is_about(Some(browser.uid.as_str()), Some(client.app_id.as_str()));
     if browser.names.sub.is_none() {
-        let back = denied(&call, &request, "an app knows people by their Matrix id, and this one has none")?;
+        let issuer = &call.settings.issuer;
+        let back = request.asked.denied(issuer, "an app knows people by their Matrix id, and this one has none")?;
         return pages::no_matrix(&browser, &client, &back, &again(&call.query));
     }
     // Each way from here leaves a row behind.
@@ -89,7 +61,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let between = Between { uid: &browser.uid, client_id: &client.client_id, app_id: &client.app_id };
     let question = questions::ask(&call, between, &missing).await?;
     let wanted = Wanted::new(&browser, &client, &missing);
-    pages::consent(&browser, wanted, &question, &call.query, Some(&request.redirect_uri))
+    pages::consent(&browser, wanted, &question, &call.query, Some(&request.asked.redirect_uri))
 }
 
 #[derive(Deserialize)]
@@ -105,11 +77,11 @@ async fn grant<P: Platform>(
 ) -> Result<Reply, Failure> {
     let body = json!({
         "client_id": client.client_id, "app_id": client.app_id, "uid": browser.uid, "subject": browser.names.text()?,
-        "scope": request.scopes, "redirect_uri": request.redirect_uri, "challenge": request.challenge,
+        "scope": request.scopes, "redirect_uri": request.asked.redirect_uri, "challenge": request.asked.challenge.as_str(),
         "platform_session": browser.held.session, "generation": browser.held.generation,
     });
     let Code { code } = call.ask(&INTERNAL_CODE, &body).await??;
-    back(call, &request.redirect_uri, &[("code", &code), ("state", &request.state)])
+    request.asked.granted(&call.settings.issuer, &code)
 }
 
 /// The same request once more.
@@ -120,7 +92,7 @@ pub fn again(query: &str) -> String {
 /// To the app, which the person refused.
 pub async fn refused<P: Platform>(call: &Call<P>, query: &str) -> Result<Reply, Failure> {
     match checked(call, query).await?.1 {
-        Ok(request) => Ok(Reply::see_other(&denied(call, &request, "the person did not agree")?)),
-        Err(wrong) => tell(call, &wrong),
+        Ok(request) => Ok(Reply::see_other(&request.asked.denied(&call.settings.issuer, "the person did not agree")?)),
+        Err(wrong) => authorization::tell(&call.settings.issuer, &wrong),
     }
 }

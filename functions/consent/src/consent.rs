@@ -13,7 +13,6 @@
 //! | 404 `NOT_FOUND` | no such question to this person, answered already, or over |
 
 use crate::authorize;
-use crate::browser;
 use crate::client::{self, Client};
 use crate::pages::{self, Wanted};
 use crate::questions::{self, Method};
@@ -22,7 +21,7 @@ use tmcp_http::body::is_form;
 use tmcp_http::cors::Reader;
 use tmcp_http::people::{self, Person};
 use tmcp_http::{Call, Failure, Reply, caller};
-use tmcp_pages::Form;
+use tmcp_pages::{Form, seat};
 use tmcp_ports::Platform;
 use tmcp_protocol::{ClientId, ErrorCode};
 
@@ -48,7 +47,7 @@ async fn asking<P: Platform>(call: &Call<P>, id: &ClientId) -> Result<Client, Fa
 pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let id = call.parameter("session").unwrap_or_default();
     if caller::bearer(&call.headers).is_none()
-        && let Some(browser) = browser::current(&call).await?
+        && let Some(browser) = seat::current(&call).await?
     {
         let question = questions::open(&call, &browser.uid, &id).await?;
         let client = asking(&call, &question.client_id).await?;
@@ -78,7 +77,7 @@ pub async fn answer<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 
 async fn from_page<P: Platform>(call: &Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
-    let browser = browser::sender(call, Form::Consent, &form).await?;
+    let browser = seat::sender(call, Form::Consent, &form).await?;
     let approve = questions::decision(&form)?.ok_or_else(questions::undecided)?;
     questions::answer(call, &browser.uid, form.require("session")?, approve, Method::Page).await?;
     match form.get("continue") {

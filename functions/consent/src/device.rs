@@ -11,7 +11,6 @@
 //! The race and a death: the decision is one batch at auth, and counts once. What the person agrees to is remembered before, so that a
 //! device that was let in never lacks it.
 
-use crate::browser;
 use crate::client;
 use crate::pages::{self, Wanted};
 use crate::questions::{self, Between, Method};
@@ -19,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tmcp_http::subject::{PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, Reply};
-use tmcp_pages::{Browser, Form};
+use tmcp_pages::{Browser, Form, seat};
 use tmcp_ports::Platform;
 use tmcp_protocol::device::UserCode;
 use tmcp_protocol::limits::LimitClass;
@@ -42,7 +41,7 @@ fn unknown() -> Failure {
 
 /// GET /oauth2/device
 pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
-    let browser = match browser::or_sign_in(&call, None).await? {
+    let browser = match seat::or_sign_in(&call, None).await? {
         Ok(browser) => browser,
         Err(page) => return Ok(page),
     };
@@ -62,7 +61,7 @@ async fn open<P: Platform>(call: &Call<P>, code: &UserCode) -> Result<Request, F
 pub async fn answer<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let form = call.form()?;
     let typed = form.require("user_code")?;
-    let browser = browser::sender(&call, Form::Device, &form).await?;
+    let browser = seat::sender(&call, Form::Device, &form).await?;
     // A person who guesses changes addresses.
     call.draw(&SubjectId::user(&browser.uid, PLATFORM), LimitClass::DeviceGuess).await?;
     let code = UserCode::parse(typed).ok_or_else(unknown)?;

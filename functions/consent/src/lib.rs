@@ -7,7 +7,6 @@
 mod apps;
 mod authorize;
 mod authorize_request;
-mod browser;
 mod client;
 mod consent;
 mod device;

@@ -131,7 +131,7 @@ pub async fn answer<P: Platform>(call: &Call<P>, uid: &Uid, id: &str, approve: b
     if approve {
         batch.push(stmt!(sql::AGREE, hash.as_str(), own.as_str(), method.as_str(), now, json!(scopes).to_string()));
     }
-    batch.push(call.audit_where(sql::AUDIT_ANSWER, entry, [&hash, &own]));
+    batch.push(call.audit_where(sql::AUDIT_ANSWER, entry, &[&hash, &own]));
     let results = call.platform.sql().batch(batch).await?;
     if results.first().is_some_and(|rows| !rows.is_empty()) { Ok(()) } else { Err(not_open()) }
 }

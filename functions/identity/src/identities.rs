@@ -56,7 +56,7 @@ pub async fn choose<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let (provider, external_id) = (row.provider.as_str(), row.external_id.as_str());
     let entry = Entry { action: "identity.choose", outcome: "ok", actor: Some(uid), target: Some(provider), ..Entry::default() };
     let batch = vec![
-        call.audit_where(sql::AUDIT_CHOOSE, entry, [provider, external_id]),
+        call.audit_where(sql::AUDIT_CHOOSE, entry, &[provider, external_id]),
         stmt!(sql::CHOOSE, provider, external_id, uid, call.now()),
     ];
     if call.platform.sql().batch(batch).await?.last().is_none_or(Vec::is_empty) {
@@ -74,8 +74,10 @@ pub async fn unlink<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let row = wanted(&call, uid, member(&message, "id")).await?;
     let (provider, external_id) = (row.provider.as_str(), row.external_id.as_str());
     let entry = Entry { action: "identity.unlink", outcome: "ok", actor: Some(uid), target: Some(provider), ..Entry::default() };
-    let batch =
-        vec![stmt!(sql::UNLINK, provider, external_id, uid), call.audit_where(sql::AUDIT_UNLINK, entry, [provider, external_id])];
+    let batch = vec![
+        stmt!(sql::UNLINK, provider, external_id, uid),
+        call.audit_where(sql::AUDIT_UNLINK, entry, &[provider, external_id]),
+    ];
     if call.platform.sql().batch(batch).await?.first().is_none_or(Vec::is_empty) {
         let message = "the last identity stays, and so does the Matrix id that apps know you by";
         return Err(Failure::new(ErrorCode::Conflict, message));

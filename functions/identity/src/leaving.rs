@@ -20,7 +20,8 @@ use tmcp_http::settings::InvalidSetting;
 use tmcp_http::{Call, Failure, Reply, outbox, sha256_hex};
 use tmcp_ports::{Config, Platform, Sql, stmt};
 use tmcp_protocol::routes::{
-    INTERNAL_END_APP, INTERNAL_ERASE, INTERNAL_ERASE_ACCOUNT, INTERNAL_ERASE_BROKER, INTERNAL_ERASE_CONSENT, Route,
+    INTERNAL_END_APP, INTERNAL_ERASE, INTERNAL_ERASE_ACCOUNT, INTERNAL_ERASE_BROKER, INTERNAL_ERASE_CONSENT,
+    INTERNAL_ERASE_DEVELOPER, Route,
 };
 use tmcp_protocol::{ErrorCode, Millis, Uid};
 
@@ -33,8 +34,14 @@ const MAX_GRACE_S: i64 = 90 * 24 * 60 * 60;
 
 /// In this order: account signs the person out once more, which needs to know of auth's sessions; storage is last, when no token of theirs
 /// is good any more.
-const OTHERS: [&Route; 5] =
-    [&INTERNAL_ERASE_CONSENT, &INTERNAL_ERASE_ACCOUNT, &INTERNAL_ERASE_BROKER, &INTERNAL_END_APP, &INTERNAL_ERASE];
+const OTHERS: [&Route; 6] = [
+    &INTERNAL_ERASE_CONSENT,
+    &INTERNAL_ERASE_ACCOUNT,
+    &INTERNAL_ERASE_BROKER,
+    &INTERNAL_ERASE_DEVELOPER,
+    &INTERNAL_END_APP,
+    &INTERNAL_ERASE,
+];
 
 fn grace_ms(platform: &impl Platform) -> Result<i64, InvalidSetting> {
     let name = "DELETION_GRACE_SECONDS";
@@ -59,7 +66,7 @@ pub async fn leave<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     call.is_about(Some(uid.as_str()), None);
     let at = call.now().plus(grace_ms(&call.platform)?);
     let batch = vec![
-        call.audit_where(sql::AUDIT_LEAVE, entry("account.leave", &uid), [uid.as_str(), ""]),
+        call.audit_where(sql::AUDIT_LEAVE, entry("account.leave", &uid), &[uid.as_str(), ""]),
         stmt!(sql::LEAVE, uid.as_str(), at),
     ];
     let row = call.platform.sql().batch(batch).await?.pop().and_then(|rows| rows.into_iter().next());
@@ -79,7 +86,7 @@ pub async fn ask<P: Platform>(call: &Call<P>, uid: &Uid) -> Result<String, Failu
 /// They stay; `false` where they are being erased.
 pub async fn stay<P: Platform>(call: &Call<P>, uid: &Uid) -> Result<bool, Failure> {
     let batch =
-        vec![call.audit_where(sql::AUDIT_STAY, entry("account.stay", uid), [uid.as_str(), ""]), stmt!(sql::STAY, uid.as_str())];
+        vec![call.audit_where(sql::AUDIT_STAY, entry("account.stay", uid), &[uid.as_str(), ""]), stmt!(sql::STAY, uid.as_str())];
     Ok(call.platform.sql().batch(batch).await?.last().is_some_and(|rows| !rows.is_empty()))
 }
 

@@ -15,6 +15,7 @@ mod profile;
 mod sql;
 mod standing;
 mod status;
+mod told;
 mod user;
 mod userinfo;
 mod verify;
@@ -46,6 +47,7 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::INTERNAL_LEAVE, leaving::leave)
         .at(&routes::INTERNAL_STAY_SHOW, leaving::show)
         .at(&routes::INTERNAL_STAY, leaving::answer)
+        .at(&routes::INTERNAL_TOLD, told::handle)
         .at(&routes::INTERNAL_EXPORT_IDENTITY, export::handle)
         .at(&routes::INTERNAL_CHOOSE, identities::choose)
         .at(&routes::INTERNAL_KNOWN, known::handle)

@@ -84,7 +84,7 @@ pub async fn confirm<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         |outcome| Entry { action: "identity.link", outcome, actor: Some(&uid), target: Some(&target), ..Entry::default() };
     let batch = vec![
         stmt!(sql::LINK, hash.as_str(), uid.as_str(), session.as_str(), now),
-        call.audit_where(sql::AUDIT_LINK, entry("ok"), [&hash, &uid]),
+        call.audit_where(sql::AUDIT_LINK, entry("ok"), &[&hash, &uid]),
         stmt!(sql::END_LINK, hash.as_str(), uid.as_str(), session.as_str(), now),
     ];
     if database.batch(batch).await?.last().is_none_or(Vec::is_empty) {

@@ -1,7 +1,7 @@
 //! POST /internal/maintain/identity: periodic work.
 
 use crate::sql::{self, StandingRow};
-use crate::{leaving, standing};
+use crate::{leaving, standing, told};
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Platform, Sql, stmt};
 
@@ -21,6 +21,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     call.platform.sql().query(stmt!(sql::FORGET_OPENID, now)).await?;
     call.platform.sql().query(stmt!(sql::FORGET_LINKS, now)).await?;
     call.platform.sql().query(stmt!(sql::FORGET_STAYS, now)).await?;
+    told::catch_up(&call, now).await?;
     let erased = leaving::erase(&call).await?;
     Reply::json(&serde_json::json!({ "erased": erased }))
 }

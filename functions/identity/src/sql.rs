@@ -142,12 +142,40 @@ pub const PROFILE: &str = "SELECT u.uid, u.email, u.created_at, p.display_name, 
 /// Takes over what changed at the homeserver, and what it says now; unless somebody looked since, or saw another document before.
 pub const TAKE_OVER: &str = "UPDATE profiles SET display_name = CASE WHEN ?3 = 1 THEN ?4 ELSE display_name END, \
     avatar_url = CASE WHEN ?5 = 1 THEN ?6 ELSE avatar_url END, \
-    updated_at = CASE WHEN ?3 = 1 OR ?5 = 1 THEN ?2 ELSE updated_at END, matrix_data = ?7, looked_at = ?2 \
+    updated_at = CASE WHEN ?3 = 1 OR ?5 = 1 THEN ?2 ELSE updated_at END, matrix_data = ?7, looked_at = ?2, \
+    told_at = CASE WHEN told_at < ?2 THEN 0 ELSE told_at END \
     WHERE uid = ?1 AND looked_at < ?2 AND matrix_data IS ?8";
+/// Those of some Matrix ids (JSON) of a homeserver's instance, whom apps know by them.
+pub const KNOWN_AS: &str = "SELECT p.uid, p.matrix_data, p.looked_at, i.external_id AS matrix_user_id FROM json_each(?1) j \
+    JOIN identities i ON i.provider = +?2 AND i.external_id = j.value AND i.kind = 'matrix' JOIN profiles p ON p.uid = i.uid \
+    WHERE i.external_id = (SELECT m.external_id FROM identities m WHERE m.uid = i.uid AND m.kind = 'matrix' \
+    ORDER BY m.chosen_at DESC, m.created_at, m.external_id LIMIT 1)";
+/// Notes that something was told of somebody.
+pub const NOTE_TOLD: &str = "UPDATE profiles SET told_at = MAX(told_at, ?2) WHERE uid = ?1";
+/// Those who are due.
+pub const DUE_TOLD: &str = "SELECT p.uid, p.matrix_data, p.looked_at, (SELECT m.external_id FROM identities m WHERE m.uid = p.uid \
+    AND m.kind = 'matrix' ORDER BY m.chosen_at DESC, m.created_at, m.external_id LIMIT 1) AS matrix_user_id FROM profiles p \
+    WHERE p.told_at > 0 AND p.looked_at < ?1 AND EXISTS (SELECT 1 FROM identities k WHERE k.uid = p.uid \
+    AND k.kind = 'matrix') ORDER BY p.told_at LIMIT 20";
+/// What was told of somebody is not followed up.
+pub const FORGET_TOLD_PROFILE: &str = "UPDATE profiles SET told_at = 0 WHERE uid = ?1";
 /// Changes what the person said; what they did not speak of stays.
 pub const CHANGE_PROFILE: &str = "UPDATE profiles SET display_name = CASE WHEN ?3 = 1 THEN ?4 ELSE display_name END, \
     avatar_url = CASE WHEN ?5 = 1 THEN ?6 ELSE avatar_url END, bio = CASE WHEN ?7 = 1 THEN ?8 ELSE bio END, updated_at = ?2 \
     WHERE uid = ?1";
+
+/// Somebody whose homeserver told of them, as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ToldRow {
+    /// The person.
+    pub uid: Uid,
+    /// The id that apps know them by.
+    pub matrix_user_id: MatrixUserId,
+    /// What their homeserver said when it was looked at.
+    pub matrix_data: Option<String>,
+    /// When that was.
+    pub looked_at: Millis,
+}
 
 /// A profile as a row.
 #[derive(Debug, Clone, Deserialize)]

@@ -78,7 +78,9 @@ async fn ready_only_when_everything_is_and_without_saying_why_not() {
         Function::Account,
         Function::Broker,
         Function::Consent,
+        Function::Developer,
         Function::Identity,
+        Function::Lifecycle,
         Function::Saml,
         Function::Storage,
     ] {
@@ -92,7 +94,7 @@ async fn ready_only_when_everything_is_and_without_saying_why_not() {
     let answer = client.json("GET", "/ops/ready", "", Json::Null).await;
     let expected = json!({
         "ops": {"schema": true}, "auth": {"database": true}, "account": {"database": true},
-        "broker": {"database": true}, "consent": {"database": true}, "identity": {"homeserver": false}, "saml": {"database": true}, "storage": {"function": false},
+        "broker": {"database": true}, "consent": {"database": true}, "developer": {"database": true}, "identity": {"homeserver": false}, "lifecycle": {"database": true}, "saml": {"database": true}, "storage": {"function": false},
     });
     assert_eq!((answer.status, &answer.body["checks"]), (503, &expected));
     assert!(!answer.text.contains("postgres") && !answer.text.contains("h.example"), "{answer:?}");

@@ -40,7 +40,7 @@ use tmcp_protocol::routes::{self, Function};
 
 /// The routes of this function.
 pub fn routes<P: Platform>() -> Group<P> {
-    let mut group = Group::new(Function::Storage)
+    Group::new(Function::Storage)
         .at(&routes::STORAGE_LIST, list::handle)
         .at(&routes::STORAGE_INFO, info::handle)
         .at(&routes::STORAGE_BATCH_GET, batch::get)
@@ -51,16 +51,10 @@ pub fn routes<P: Platform>() -> Group<P> {
         .at(&routes::INTERNAL_ERASE, erase::handle)
         .at(&routes::INTERNAL_KEYS, key_count::handle)
         .at(&routes::INTERNAL_STATUS_STORAGE, status::handle)
-        .at(&routes::INTERNAL_MAINTAIN_STORAGE, maintain::handle);
-    // `POST /api/v1/storage/sync` would hide the key `sync` from the other methods.
-    for path in [routes::STORAGE_GET.path, routes::STORAGE_SYNC.path] {
-        group = group.also_at(&routes::STORAGE_GET, path, get::handle).also_at(&routes::STORAGE_PUT, path, put::handle).also_at(
-            &routes::STORAGE_DELETE,
-            path,
-            delete::handle,
-        );
-    }
-    group
+        .at(&routes::STORAGE_GET, get::handle)
+        .at(&routes::STORAGE_PUT, put::handle)
+        .at(&routes::STORAGE_DELETE, delete::handle)
+        .at(&routes::INTERNAL_MAINTAIN_STORAGE, maintain::handle)
 }
 
 #[cfg(test)]

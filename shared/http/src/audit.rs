@@ -44,10 +44,10 @@ macro_rules! audit_where {
 }
 
 /// [`statement`] with a text of [`audit_where`] and the parameters of its condition.
-pub fn statement_where(platform: &impl Platform, sql: &'static str, entry: Entry<'_>, condition: [&str; 2]) -> Statement {
+pub fn statement_where(platform: &impl Platform, sql: &'static str, entry: Entry<'_>, condition: &[&str]) -> Statement {
     let mut statement = statement(platform, entry);
     statement.sql = sql;
-    statement.args.extend(condition.map(Value::from));
+    statement.args.extend(condition.iter().map(|one| Value::from(*one)));
     statement
 }
 

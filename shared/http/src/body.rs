@@ -1,7 +1,7 @@
 //! Bodies: read under a limit, of the type that the route takes, parsed with the place of a mistake named.
 
 use crate::failure::Failure;
-use axum::body::Body;
+use axum_core::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;

@@ -19,10 +19,11 @@ use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, PoisonError};
 use tmcp_ports::{Clock, Log, OutboundRequest, Platform, Random, Statement};
 use tmcp_protocol::Millis;
+use tmcp_protocol::appservice::Registration;
 use tmcp_protocol::bucket::Admission;
 use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::Route;
-use tmcp_protocol::token::{PlatformClaims, TepClaims};
+use tmcp_protocol::token::{DeveloperClaims, PlatformClaims, TepClaims};
 
 /// What is learnt on the way, for the response's headers and the log.
 #[derive(Debug, Clone, Default)]
@@ -103,6 +104,22 @@ impl<P: Platform> Call<P> {
         }
     }
 
+    /// The homeserver that calls; the route table lets only such callers through.
+    pub fn homeserver(&self) -> Result<&Registration, Failure> {
+        match &self.caller {
+            Caller::Homeserver(registration) => Ok(registration),
+            _ => Err(Failure::internal("a route without a homeserver asks for one")),
+        }
+    }
+
+    /// The claims of the developer token; the route table lets only such callers through.
+    pub fn developer_claims(&self) -> Result<&DeveloperClaims, Failure> {
+        match &self.caller {
+            Caller::Developer(claims) => Ok(claims),
+            _ => Err(Failure::internal("a route without a developer token asks for one")),
+        }
+    }
+
     /// The body as JSON of a shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         body::json(&self.body)
@@ -137,6 +154,14 @@ impl<P: Platform> Call<P> {
     pub fn rest_of_path(&self, prefix: &str) -> Result<String, Failure> {
         let rest = self.path.strip_prefix(prefix).unwrap_or_default();
         percent_decode(rest).ok_or_else(|| Failure::invalid("the path is not percent-encoded UTF-8"))
+    }
+
+    /// The part of the path that stands where the route has `{name}`, percent-decoded once.
+    pub fn in_path(&self, name: &str) -> Result<String, Failure> {
+        let is_named = |part: &str| part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) == Some(name);
+        let place = self.route.path.split('/').position(is_named);
+        let part = place.and_then(|place| self.path.split('/').nth(place)).unwrap_or_default();
+        percent_decode(part).ok_or_else(|| Failure::invalid("the path is not percent-encoded UTF-8"))
     }
 
     /// Says whose answer it is, for CORS.
@@ -193,7 +218,7 @@ impl<P: Platform> Call<P> {
     }
 
     /// An audit row of this request, where a condition holds: see [`crate::audit_where`].
-    pub fn audit_where(&self, sql: &'static str, entry: audit::Entry<'_>, condition: [&str; 2]) -> Statement {
+    pub fn audit_where(&self, sql: &'static str, entry: audit::Entry<'_>, condition: &[&str]) -> Statement {
         audit::statement_where(&self.platform, sql, self.audited(entry), condition)
     }
 

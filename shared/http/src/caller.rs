@@ -8,13 +8,13 @@ use http::{HeaderMap, header};
 use std::sync::Arc;
 use tmcp_ports::{Clock, Memo, Platform, Signer};
 use tmcp_protocol::Millis;
-use tmcp_protocol::token::{ClientClaims, Kind, PlatformClaims, TepClaims, TokenError, TokenKind, Unverified};
+use tmcp_protocol::token::{ClientClaims, DeveloperClaims, Kind, PlatformClaims, TepClaims, TokenError, TokenKind, Unverified};
 
 /// How long a verified signature is remembered, at most; a token's own end comes first.
 const REMEMBER_MS: i64 = 5 * 60 * 1000;
 
 /// Who calls, as proven.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Caller {
     /// Nobody that we know.
     Nobody,
@@ -24,10 +24,16 @@ pub enum Caller {
     Tep(Arc<TepClaims>),
     /// An app's backend, acting for nobody.
     Client(Arc<ClientClaims>),
+    /// A person who makes mini-apps.
+    Developer(Arc<DeveloperClaims>),
     /// The operator.
     Operator,
     /// The administrator.
     Administrator,
+    /// The developers' console, acting for nobody.
+    Console,
+    /// A homeserver, by its name, and what we show it.
+    Homeserver(Arc<tmcp_protocol::appservice::Registration>),
     /// Another function.
     Service,
 }
@@ -47,6 +53,11 @@ impl Caller {
             Caller::Client(claims) => {
                 Some((SubjectId::client(&claims.client_id), Held { generation: claims.generation, session: claims.jti.clone() }))
             }
+            // The person's own: whatever signs them out everywhere signs them out here.
+            Caller::Developer(claims) => Some((
+                SubjectId::user(&claims.uid, PLATFORM),
+                Held { generation: claims.generation, session: claims.session_id.clone() },
+            )),
             _ => None,
         }
     }
@@ -57,6 +68,7 @@ impl Caller {
             Caller::Platform(claims) => (Some(claims.sub.to_string()), Some(PLATFORM.to_owned())),
             Caller::Tep(claims) => (Some(claims.uid.to_string()), Some(claims.aud.to_string())),
             Caller::Client(claims) => (None, Some(claims.aud.to_string())),
+            Caller::Developer(claims) => (Some(claims.uid.to_string()), Some(PLATFORM.to_owned())),
             _ => (None, None),
         }
     }
@@ -70,7 +82,7 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// A token whose signature and claims hold; whether it was revoked is the subject's to say.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Verified {
     /// Who it stands for.
     pub caller: Caller,
@@ -78,20 +90,43 @@ pub struct Verified {
     pub until: Millis,
 }
 
+/// Reads the claims of a token whose signature holds.
+pub(crate) type Read = fn(&Unverified<'_>, &str, Millis) -> Result<Verified, TokenError>;
+
+fn claims<K: Kind>(
+    token: &Unverified<'_>,
+    issuer: &str,
+    now: Millis,
+    wrap: fn(Arc<K>) -> Caller,
+) -> Result<Verified, TokenError> {
+    token.check::<K>(issuer, now).map(|(claims, until)| Verified { caller: wrap(Arc::new(claims)), until })
+}
+
+/// Tokens of people, and of apps.
+pub(crate) fn read(token: &Unverified<'_>, issuer: &str, now: Millis) -> Result<Verified, TokenError> {
+    match token.kind() {
+        TokenKind::Platform => claims(token, issuer, now, Caller::Platform),
+        TokenKind::Tep => claims(token, issuer, now, Caller::Tep),
+        TokenKind::Client => claims(token, issuer, now, Caller::Client),
+        TokenKind::Developer => Err(TokenError::OtherKind),
+    }
+}
+
+/// Tokens of developers.
+pub(crate) fn read_developer(token: &Unverified<'_>, issuer: &str, now: Millis) -> Result<Verified, TokenError> {
+    match token.kind() {
+        TokenKind::Developer => claims(token, issuer, now, Caller::Developer),
+        _ => Err(TokenError::OtherKind),
+    }
+}
+
 async fn check<P: Platform>(
     platform: &P,
     settings: &Settings,
     text: &str,
     now: Millis,
+    read: Read,
 ) -> Result<Result<Verified, TokenError>, Failure> {
-    fn claims<K: Kind>(
-        token: &Unverified<'_>,
-        issuer: &str,
-        now: Millis,
-        wrap: fn(Arc<K>) -> Caller,
-    ) -> Result<Verified, TokenError> {
-        token.check::<K>(issuer, now).map(|(claims, until)| Verified { caller: wrap(Arc::new(claims)), until })
-    }
     let token = match Unverified::parse(text) {
         Ok(token) => token,
         Err(error) => return Ok(Err(error)),
@@ -100,21 +135,33 @@ async fn check<P: Platform>(
     if !platform.signer().verify(key, token.signing_input(), token.signature()).await? {
         return Ok(Err(TokenError::Signature));
     }
-    Ok(match token.kind() {
-        TokenKind::Platform => claims(&token, &settings.issuer, now, Caller::Platform),
-        TokenKind::Tep => claims(&token, &settings.issuer, now, Caller::Tep),
-        TokenKind::Client => claims(&token, &settings.issuer, now, Caller::Client),
-    })
+    Ok(read(&token, &settings.issuer, now))
 }
 
-/// Verifies a token of any kind: signature first, then claims. What verified is remembered for a while, by the token's hash.
+/// Verifies a token of a person or an app: signature first, then claims. What verified is remembered for a while, by the token's hash.
 pub async fn verify<P: Platform>(platform: &P, settings: &Settings, text: &str) -> Result<Result<Verified, TokenError>, Failure> {
+    verify_as(platform, settings, text, read).await
+}
+
+/// Whether a token is one of a developer, by their id.
+pub async fn is_developers<P: Platform>(platform: &P, settings: &Settings, text: &str, developer: &str) -> Result<bool, Failure> {
+    let verified = verify_as(platform, settings, text, read_developer).await?;
+    Ok(matches!(verified, Ok(Verified { caller: Caller::Developer(claims), .. }) if claims.developer_id == developer))
+}
+
+/// The same for what `read` reads.
+pub(crate) async fn verify_as<P: Platform>(
+    platform: &P,
+    settings: &Settings,
+    text: &str,
+    read: Read,
+) -> Result<Result<Verified, TokenError>, Failure> {
     let now = platform.clock().now();
     let name = format!("token:{}", sha256_hex(text));
     if let Some(found) = platform.memo().get::<Verified>(&name, now) {
         return Ok(Ok(found));
     }
-    let outcome = check(platform, settings, text, now).await?;
+    let outcome = check(platform, settings, text, now, read).await?;
     if let Ok(verified) = &outcome {
         platform.memo().put(&name, verified.clone(), verified.until.min(now.plus(REMEMBER_MS)));
     }

@@ -5,7 +5,7 @@
 use crate::json_text;
 use crate::page;
 use crate::settings::InvalidSetting;
-use axum::body::Body;
+use axum_core::body::Body;
 use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
@@ -161,6 +161,13 @@ impl Failure {
         failure.header(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
     }
 
+    /// The same for a developer's (TMCP 1.12), whose errors are flat.
+    pub fn developer_token(cause: impl Into<String>) -> Self {
+        let mut failure = Self::token(cause);
+        failure.0.oauth = Some(("invalid_developer_token", 401));
+        failure
+    }
+
     /// 403 for a person who is suspended (TMCP 8.1). `told` is a JSON object: why, until when, and where to object.
     pub fn suspended(told: &str) -> Self {
         Self::suspended_as(serde_json::from_slice(told.as_bytes()).unwrap_or_default())
@@ -267,6 +274,21 @@ impl Failure {
         })
     }
 
+    /// The code that Matrix has for it.
+    fn matrix_code(&self) -> &'static str {
+        match (self.0.code, self.0.code.status()) {
+            (ErrorCode::MethodNotAllowed, _) => "M_UNRECOGNIZED",
+            (_, 400) => "M_BAD_JSON",
+            (_, 401) => "M_UNAUTHORIZED",
+            (_, 403) => "M_FORBIDDEN",
+            (_, 404) => "M_NOT_FOUND",
+            (_, 413) => "M_TOO_LARGE",
+            (_, 415) => "M_NOT_JSON",
+            (_, 429) => "M_LIMIT_EXCEEDED",
+            _ => "M_UNKNOWN",
+        }
+    }
+
     pub(crate) fn into_response(self, form: ErrorForm, request_id: &str, now: Millis) -> Response<Body> {
         let (status, body) = match form {
             ErrorForm::Tmcp => {
@@ -287,6 +309,10 @@ impl Failure {
                     body.extend(extra.clone());
                 }
                 (status, serde_json::to_vec(&body))
+            }
+            ErrorForm::Matrix => {
+                let status = self.0.code.status();
+                (status, serde_json::to_vec(&serde_json::json!({"errcode": self.matrix_code(), "error": self.0.message})))
             }
             ErrorForm::Page => (self.0.code.status(), Ok(page::problem(&self.0.message, request_id).into_bytes())),
         };

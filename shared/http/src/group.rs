@@ -11,11 +11,11 @@ use crate::pipeline;
 use crate::settings::Settings;
 use crate::subject::{self, SubjectId};
 use crate::trace::{Trace, request_id};
-use axum::body::Body;
-use axum::extract::Request;
-use axum::response::Response;
-use axum::routing::{MethodFilter, on};
+use axum_core::body::Body;
+use axum_core::extract::Request;
+use axum_core::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, header};
+use http_body::Body as _;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -25,13 +25,13 @@ use tmcp_ports::{Clock, Entities, Log, Memo, Platform};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{Access, ErrorForm, Function, INTERNAL_ORIGINS, Method, ROUTES, Route};
-use tower::ServiceExt;
 
 /// A scheme, a host name of 253 bytes at most and a port; nothing longer was ever registered.
 const MAX_ORIGIN: usize = 300;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) type Handler<P> = Arc<dyn Fn(Call<P>) -> Boxed<Result<Reply, Failure>> + Send + Sync>;
+type Run<P> = fn(&'static Route, Request, Handler<P>) -> Boxed<Response>;
 type Origins<P> = Arc<dyn Fn(P, String) -> Boxed<Result<OriginInfo, Failure>> + Send + Sync>;
 
 /// What travels with a request through the router.
@@ -48,54 +48,45 @@ pub struct Around<P: Platform> {
 /// The routes of one function, and how it learns about origins.
 pub struct Group<P: Platform, C: Callers = Everybody> {
     function: Function,
-    router: axum::Router,
-    bound: Vec<&'static Route>,
+    bound: Vec<Bound<P>>,
     origins: Option<Origins<P>>,
     callers: PhantomData<C>,
 }
 
+/// A row of the table, and what answers there.
+struct Bound<P: Platform> {
+    route: &'static Route,
+    handler: Handler<P>,
+}
+
 /// A finished group: made once per isolate.
-#[derive(Clone)]
 pub struct Service<P: Platform> {
     function: Function,
-    router: axum::Router,
+    bound: Arc<[Bound<P>]>,
+    run: Run<P>,
     origins: Option<Origins<P>>,
+}
+
+impl<P: Platform> Clone for Service<P> {
+    fn clone(&self) -> Self {
+        Self { function: self.function, bound: self.bound.clone(), run: self.run, origins: self.origins.clone() }
+    }
 }
 
 impl<P: Platform, C: Callers> Group<P, C> {
     /// No routes yet.
     pub fn new(function: Function) -> Self {
-        Self { function, router: axum::Router::new(), bound: Vec::new(), origins: None, callers: PhantomData }
+        Self { function, bound: Vec::new(), origins: None, callers: PhantomData }
     }
 
     /// Binds a row of the table to its handler.
     #[must_use]
-    pub fn at<H, Fut>(self, route: &'static Route, handler: H) -> Self
+    pub fn at<H, Fut>(mut self, route: &'static Route, handler: H) -> Self
     where
         H: Fn(Call<P>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Reply, Failure>> + Send + 'static,
     {
-        self.also_at(route, route.path, handler)
-    }
-
-    /// Binds a row at a second path that would hide it: `POST /storage/sync` hides the key `sync` from `GET /storage/{key}`.
-    #[must_use]
-    pub fn also_at<H, Fut>(mut self, route: &'static Route, path: &'static str, handler: H) -> Self
-    where
-        H: Fn(Call<P>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Reply, Failure>> + Send + 'static,
-    {
-        let filter = match route.method {
-            Method::Get => MethodFilter::GET,
-            Method::Post => MethodFilter::POST,
-            Method::Put => MethodFilter::PUT,
-            Method::Patch => MethodFilter::PATCH,
-            Method::Delete => MethodFilter::DELETE,
-        };
-        self.router = mount::<P, C>(self.router, filter, path, route, Arc::new(move |call| Box::pin(handler(call))));
-        if !self.bound.contains(&route) {
-            self.bound.push(route);
-        }
+        self.bound.push(Bound { route, handler: Arc::new(move |call| Box::pin(handler(call))) });
         self
     }
 
@@ -115,43 +106,23 @@ impl<P: Platform, C: Callers> Group<P, C> {
         let is_lost =
             |route: &&Route| matches!(route.access, Access::Tokens(kinds) if !kinds.iter().all(|kind| C::KINDS.contains(kind)));
         let ours = ROUTES.iter().filter(|route| route.function == self.function);
-        ours.filter(|route| !self.bound.contains(route) || is_lost(route)).collect()
+        let is_bound = |route: &&Route| self.bound.iter().any(|bound| bound.route == *route);
+        ours.filter(|route| !is_bound(route) || is_lost(route)).collect()
     }
 
     /// The finished group.
     pub fn build(self) -> Service<P> {
-        let router = self.router.fallback(not_found::<P>).method_not_allowed_fallback(not_allowed::<P>);
-        Service { function: self.function, router, origins: self.origins }
+        // One type for all handlers, so that the way to them is compiled once and not for each.
+        let run: Run<P> = |route, request, handler| Box::pin(pipeline::run::<P, C>(route, request, handler));
+        Service { function: self.function, bound: self.bound.into(), run, origins: self.origins }
     }
-}
-
-/// One type for all handlers, so that the way to them is compiled once and not for each.
-fn mount<P: Platform, C: Callers>(
-    router: axum::Router,
-    filter: MethodFilter,
-    path: &'static str,
-    route: &'static Route,
-    handler: Handler<P>,
-) -> axum::Router {
-    let handle = move |request: Request| {
-        let handler = handler.clone();
-        async move { pipeline::run::<P, C>(route, request, handler).await }
-    };
-    router.route(path, on(filter, handle))
-}
-
-async fn not_found<P: Platform>(request: Request) -> Response {
-    refuse::<P>(request, Failure::new(ErrorCode::NotFound, "there is nothing at this path"))
-}
-
-async fn not_allowed<P: Platform>(request: Request) -> Response {
-    refuse::<P>(request, Failure::new(ErrorCode::MethodNotAllowed, "this path takes other methods; see the Allow header"))
 }
 
 fn refuse<P: Platform>(request: Request, failure: Failure) -> Response {
     let path = request.uri().path();
     let form = match path {
-        _ if path.starts_with("/oauth2/") => ErrorForm::OAuth,
+        _ if ["/oauth2/", "/organizations/", "/admin/"].iter().any(|flat| path.starts_with(flat)) => ErrorForm::OAuth,
+        _ if path.starts_with("/_matrix/") => ErrorForm::Matrix,
         _ if ["/account", "/sign-in/", "/saml/acs/"].iter().any(|pages| path.starts_with(pages)) => ErrorForm::Page,
         _ => ErrorForm::Tmcp,
     };
@@ -202,10 +173,7 @@ impl<P: Platform> Service<P> {
         {
             return self.preflight(request.uri().path(), around, origin).await;
         }
-        let mut response = match self.router.clone().oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
+        let mut response = self.route(request).await;
         if let Some(origin) = origin
             && let Ok(text) = origin.to_str()
         {
@@ -217,6 +185,31 @@ impl<P: Platform> Service<P> {
             }
         }
         response
+    }
+
+    /// The answer of the row that has the path and takes the method; of several the one that names more of the path. HEAD is GET without
+    /// the body (RFC 9110 section 9.3.2).
+    async fn route(&self, request: Request) -> Response {
+        let (path, method) = (request.uri().path(), request.method());
+        let is_head = method == HttpMethod::HEAD;
+        let takes = |route: &Route| route.method.as_str() == method.as_str() || (is_head && route.method == Method::Get);
+        let fitting = || self.bound.iter().filter(|bound| matches(bound.route, path));
+        let best = fitting().filter(|bound| takes(bound.route)).min_by_key(|bound| bound.route.path.matches('{').count());
+        if let Some(Bound { route, handler }) = best {
+            let response = (self.run)(route, request, handler.clone()).await;
+            return if is_head { without_body(response) } else { response };
+        }
+        let mut allowed: Vec<&str> = fitting().map(|bound| bound.route.method.as_str()).collect();
+        if allowed.is_empty() {
+            return refuse::<P>(request, Failure::new(ErrorCode::NotFound, "there is nothing at this path"));
+        }
+        if allowed.contains(&Method::Get.as_str()) {
+            allowed.push("HEAD");
+        }
+        allowed.sort_unstable();
+        allowed.dedup();
+        let failure = Failure::new(ErrorCode::MethodNotAllowed, "this path takes other methods; see the Allow header");
+        refuse::<P>(request, failure.header(header::ALLOW, &allowed.join(",")))
     }
 
     async fn preflight(&self, path: &str, around: &Around<P>, origin: &HeaderValue) -> Response {
@@ -239,12 +232,23 @@ impl<P: Platform> Service<P> {
     }
 }
 
+fn without_body(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+    }
+    Response::from_parts(parts, Body::empty())
+}
+
+/// Whether a row has a path: each part the same, or any that is not empty where the row has a parameter.
 fn matches(route: &Route, path: &str) -> bool {
-    let prefix = route.prefix();
-    if prefix == route.path {
-        path == prefix
-    } else {
-        path.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
+    let (mut given, mut wanted) = (path.split('/'), route.path.split('/'));
+    loop {
+        match (given.next(), wanted.next()) {
+            (None, None) => return true,
+            (Some(part), Some(name)) if part == name || (name.starts_with('{') && !part.is_empty()) => {}
+            _ => return false,
+        }
     }
 }
 

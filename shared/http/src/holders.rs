@@ -2,24 +2,33 @@
 //! behind a condition in an async function stays.
 
 use crate::audit::{self, Entry};
-use crate::caller::{self, Caller};
+use crate::caller::{self, Caller, Read};
 use crate::cors::Reader;
+use crate::credentials;
 use crate::failure::Failure;
 use crate::group::Around;
-use crate::pipeline::admitted;
+use crate::pipeline::{admitted, holder_of_secret};
+use crate::same_secret;
+use crate::settings::{InvalidSetting, remembered, require};
 use crate::subject;
 use http::HeaderMap;
 use std::future::Future;
-use tmcp_ports::{Platform, Sql};
+use std::sync::Arc;
+use tmcp_ports::{Config, Platform, Sql};
 use tmcp_protocol::ErrorCode;
+use tmcp_protocol::appservice::{self, Registration};
+use tmcp_protocol::developer::Console;
 use tmcp_protocol::limits::LimitClass;
-use tmcp_protocol::routes::Route;
-use tmcp_protocol::token::TokenKind;
+use tmcp_protocol::routes::{Access, Route};
+use tmcp_protocol::token::{TokenError, TokenKind};
 
 /// Who may call a function.
 pub trait Callers: Sized + 'static {
     /// The kinds of token that its routes may take.
     const KINDS: &'static [TokenKind];
+    /// What reads their claims.
+    #[doc(hidden)]
+    const READ: Read = caller::read;
 
     /// The holder of a request's token.
     fn holder<P: Platform>(
@@ -28,6 +37,11 @@ pub trait Callers: Sized + 'static {
         around: &Around<P>,
         headers: &HeaderMap,
     ) -> impl Future<Output = Result<Caller, Failure>> + Send;
+
+    /// Who has a secret of this function's own: a homeserver, the developers' console.
+    fn known<P: Platform>(_: &P, _: &HeaderMap) -> Result<Caller, Failure> {
+        Err(Failure::internal("a secret at a function that has none"))
+    }
 
     /// Notes what has to be noted of a request with a token.
     fn note<P: Platform>(
@@ -42,6 +56,10 @@ pub trait Callers: Sized + 'static {
 pub struct Everybody;
 /// Holders of people's own tokens, and of no mini-app's.
 pub struct People;
+/// Developers, with tokens of theirs.
+pub struct Developers;
+/// Homeservers, by their registrations.
+pub struct Homeservers;
 /// Whoever comes is nobody that we know, the operator, or another function.
 pub struct Nobody;
 
@@ -79,6 +97,93 @@ impl Callers for People {
     }
 }
 
+impl Callers for Developers {
+    const KINDS: &'static [TokenKind] = &[TokenKind::Developer];
+    const READ: Read = caller::read_developer;
+
+    async fn holder<P: Platform>(
+        route: &'static Route,
+        kinds: &[TokenKind],
+        around: &Around<P>,
+        headers: &HeaderMap,
+    ) -> Result<Caller, Failure> {
+        holder::<P, Self>(route, kinds, around, headers).await.map_err(|failure| match failure.code() {
+            ErrorCode::InvalidToken => Failure::developer_token(failure.cause().unwrap_or_default()),
+            ErrorCode::InsufficientPermissions => Failure::oauth(
+                "forbidden_platform_endpoint",
+                403,
+                "this is for developers: a token of another kind does not count",
+            ),
+            _ => failure,
+        })
+    }
+
+    fn known<P: Platform>(platform: &P, headers: &HeaderMap) -> Result<Caller, Failure> {
+        if !matches!(credentials::basic(headers), Ok(Some(_))) {
+            return holder_of_secret(Access::Administrator, platform, headers);
+        }
+        let (console, shown) = (console(platform)?, credentials::basic(headers)?);
+        let holds = console.zip(shown).is_some_and(|(console, (id, secret))| is_console(&console, &id, &secret));
+        if holds { Ok(Caller::Console) } else { Err(Failure::token("not the console")) }
+    }
+
+    async fn note<P: Platform>(_: &'static Route, _: &Around<P>, _: &Caller, _: bool) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+impl Callers for Homeservers {
+    const KINDS: &'static [TokenKind] = &[];
+
+    async fn holder<P: Platform>(_: &'static Route, _: &[TokenKind], _: &Around<P>, _: &HeaderMap) -> Result<Caller, Failure> {
+        Err(Failure::internal("a token at a function that takes none"))
+    }
+
+    fn known<P: Platform>(platform: &P, headers: &HeaderMap) -> Result<Caller, Failure> {
+        let registrations = registrations(platform)?;
+        let token = caller::bearer(headers).ok_or_else(|| Failure::token("no token"))?;
+        // All are compared, whichever it is.
+        let holds = |one: &Registration| same_secret(token, one.hs_token.expose());
+        let found = registrations.iter().fold(None, |found, one| if holds(one) { Some(one) } else { found });
+        let wrong =
+            || Failure::new(ErrorCode::InsufficientPermissions, "this is no homeserver's token").because("not an hs_token");
+        found.cloned().map(|one| Caller::Homeserver(Arc::new(one))).ok_or_else(wrong)
+    }
+
+    async fn note<P: Platform>(_: &'static Route, _: &Around<P>, _: &Caller, _: bool) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// The configured developers' console; none where nothing is configured.
+pub fn console<P: Platform>(platform: &P) -> Result<Option<Arc<Console>>, InvalidSetting> {
+    let name = "DEVELOPER_CONSOLE";
+    match platform.config().get(name) {
+        Some(value) if !value.expose().is_empty() => {
+            remembered(platform, "console", |platform| require(platform.config(), name, Console::parse)).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Whether these are the console's credentials.
+pub fn is_console(console: &Console, id: &str, secret: &str) -> bool {
+    // Both are compared, whatever the first says.
+    let (id, secret) = (same_secret(id, &console.client_id), same_secret(secret, console.client_secret.expose()));
+    id && secret
+}
+
+/// The configured registrations with homeservers; none where nothing is configured.
+pub fn registrations<P: Platform>(platform: &P) -> Result<Arc<Vec<Registration>>, InvalidSetting> {
+    remembered(platform, "appservices", |platform| {
+        let name = "APPSERVICES";
+        match platform.config().get(name) {
+            Some(value) if !value.expose().is_empty() => require(platform.config(), name, appservice::parse),
+            _ => Ok(Vec::new()),
+        }
+    })
+}
+
 impl Callers for Nobody {
     const KINDS: &'static [TokenKind] = &[];
 
@@ -98,8 +203,12 @@ async fn holder<P: Platform, C: Callers>(
     headers: &HeaderMap,
 ) -> Result<Caller, Failure> {
     let text = caller::bearer(headers).ok_or_else(|| Failure::token("no token"))?;
-    let verified = caller::verify(&around.platform, &around.settings, text).await?;
-    let caller = verified.map_err(|error| Failure::token(error.to_string()))?.caller;
+    let other_kind = || Failure::new(ErrorCode::InsufficientPermissions, "this route takes a token of another kind");
+    let caller = match caller::verify_as(&around.platform, &around.settings, text, C::READ).await? {
+        Ok(verified) => verified.caller,
+        Err(TokenError::OtherKind) => return Err(other_kind()),
+        Err(error) => return Err(Failure::token(error.to_string())),
+    };
     let (subject, held) = caller.subject().ok_or_else(|| Failure::internal("a token without a subject"))?;
     around.notes.write(|notes| {
         notes.names = caller.names();
@@ -112,10 +221,11 @@ async fn holder<P: Platform, C: Callers>(
     let kind = match &caller {
         Caller::Tep(_) => TokenKind::Tep,
         Caller::Client(_) => TokenKind::Client,
+        Caller::Developer(_) => TokenKind::Developer,
         _ => TokenKind::Platform,
     };
     if !kinds.contains(&kind) {
-        return Err(Failure::new(ErrorCode::InsufficientPermissions, "this route takes a token of another kind"));
+        return Err(other_kind());
     }
     let class = route.limit.unwrap_or(LimitClass::Account);
     let admission = subject::admit_holder(&around.platform, &subject, &around.settings.limits, class, held).await?;

@@ -15,6 +15,7 @@ pub mod call;
 pub mod caller;
 pub mod cookie;
 pub mod cors;
+pub mod credentials;
 pub mod failure;
 pub mod group;
 mod holders;
@@ -36,7 +37,7 @@ pub use call::Call;
 pub use caller::Caller;
 pub use failure::{Failure, Reply};
 pub use group::{Group, serve};
-pub use holders::{Callers, Everybody, Nobody, People};
+pub use holders::{Callers, Developers, Everybody, Homeservers, Nobody, People, console, is_console, registrations};
 pub use settings::Settings;
 
 /// SHA-256 as lower-case hexadecimal: how tokens and secrets of high entropy are kept.

@@ -2,7 +2,7 @@
 
 use http::{HeaderName, header};
 use std::fmt::Write;
-use tmcp_protocol::routes::{ACCOUNT, AUTHORIZE, CONSENT, DEVICE_PAGE};
+use tmcp_protocol::routes::{ACCOUNT, AUTHORIZE, CONSENT, DEVELOPER_AUTHORIZE, DEVICE_PAGE};
 
 /// Where all pages have their style from.
 pub const STYLE: &str = "/account/style.css";
@@ -18,7 +18,9 @@ const MAX_ADDRESS: usize = 4000;
 pub fn is_ours(to: &str) -> bool {
     let path = to.split('?').next().unwrap_or_default();
     let graphic = to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#' && byte != b'\\');
-    to.len() <= MAX_ADDRESS && graphic && [AUTHORIZE.path, CONSENT.path, DEVICE_PAGE.path, ACCOUNT.path].contains(&path)
+    to.len() <= MAX_ADDRESS
+        && graphic
+        && [AUTHORIZE.path, CONSENT.path, DEVICE_PAGE.path, DEVELOPER_AUTHORIZE.path, ACCOUNT.path].contains(&path)
 }
 
 /// The headers of a page.

@@ -9,13 +9,14 @@ use crate::holders::Callers;
 use crate::settings::InvalidSetting;
 use crate::subject::{self, SubjectId};
 use crate::{internal, same_secret};
-use axum::extract::Request;
-use axum::response::Response;
+use axum_core::extract::Request;
+use axum_core::response::Response;
 use http::HeaderMap;
 use http::request::Parts;
 use tmcp_ports::{Clock, Config, Platform};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::bucket::Admission;
+use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{self, Access, ErrorForm, Route};
 
 /// The answer to one request at one route.
@@ -61,7 +62,11 @@ async fn admit<P: Platform, C: Callers>(
         Access::Service => Ok(Caller::Service),
         // Whoever guesses is slowed down; the operator gets through even where there are no tables yet to count in.
         Access::Operator | Access::Administrator => match holder_of_secret(route.access, &around.platform, headers) {
-            Err(failure) => limit_address(route, around).await.and(Err(failure)),
+            Err(failure) => draw(LimitClass::Address, around).await.and(Err(failure)),
+            caller => caller,
+        },
+        Access::Homeserver | Access::Management => match C::known(&around.platform, headers) {
+            Err(failure) => draw(LimitClass::Address, around).await.and(Err(failure)),
             caller => caller,
         },
         Access::Tokens(kinds) => C::holder(route, kinds, around, headers).await,
@@ -69,7 +74,13 @@ async fn admit<P: Platform, C: Callers>(
 }
 
 async fn limit_address<P: Platform>(route: &Route, around: &Around<P>) -> Result<(), Failure> {
-    let Some(class) = route.limit else { return Ok(()) };
+    match route.limit {
+        Some(class) => draw(class, around).await,
+        None => Ok(()),
+    }
+}
+
+async fn draw<P: Platform>(class: LimitClass, around: &Around<P>) -> Result<(), Failure> {
     let id = SubjectId::address(&around.address);
     let admission = subject::admit(&around.platform, &id, &around.settings.limits, class).await?;
     admitted(around, admission.ok_or_else(|| Failure::internal("an address was revoked"))?)
@@ -80,7 +91,7 @@ pub(crate) fn admitted<P: Platform>(around: &Around<P>, admission: Admission) ->
     if admission.allowed { Ok(()) } else { Err(Failure::too_many(admission)) }
 }
 
-fn holder_of_secret(access: Access, platform: &impl Platform, headers: &HeaderMap) -> Result<Caller, Failure> {
+pub(crate) fn holder_of_secret(access: Access, platform: &impl Platform, headers: &HeaderMap) -> Result<Caller, Failure> {
     let (name, caller) = match access {
         Access::Administrator => ("ADMIN_TOKEN", Caller::Administrator),
         _ => ("OPERATOR_TOKEN", Caller::Operator),
@@ -97,7 +108,7 @@ async fn call<P: Platform>(
     around: &Around<P>,
     caller: Caller,
     parts: Parts,
-    body: axum::body::Body,
+    body: axum_core::body::Body,
 ) -> Result<Call<P>, Failure> {
     let body = body::read(route.body, &parts.headers, body).await?;
     if matches!(caller, Caller::Service) {

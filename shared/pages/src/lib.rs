@@ -1,7 +1,9 @@
-//! What every function with pages shares: the frame of a page (`templates/base.html`), and who sits at the browser. Browser sessions
-//! are account's; the other functions ask it.
+//! What every function with pages shares: the frame of a page (`templates/base.html`), who sits at the browser (browser
+//! sessions are account's; the other functions ask it), and what authorization requests have in common.
 
+pub mod authorization;
 mod browser;
+pub mod seat;
 
 pub use browser::{Browser, Form, Session, is_fresh, signed_out, stale, token};
 

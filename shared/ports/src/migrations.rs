@@ -17,6 +17,8 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0013_cut_offs", include_str!("../../../migrations/0013_cut_offs.sql")),
     ("0014_email", include_str!("../../../migrations/0014_email.sql")),
     ("0015_saml", include_str!("../../../migrations/0015_saml.sql")),
+    ("0016_developers", include_str!("../../../migrations/0016_developers.sql")),
+    ("0017_told_profiles", include_str!("../../../migrations/0017_told_profiles.sql")),
 ];
 
 /// The statements of a file: comments go, a semicolon at the end of a line ends one.

@@ -2,16 +2,20 @@
 //!
 //! Architecture invariant: nothing here does I/O or reads a clock; time and randomness are arguments.
 
+pub mod appservice;
 pub mod audit;
 pub mod bucket;
 pub mod client;
+pub mod developer;
 pub mod device;
 pub mod error;
 pub mod hex;
 pub mod ids;
 pub mod jwk;
 pub mod limits;
+pub mod pkce;
 pub mod provider;
+pub mod rotation;
 pub mod routes;
 pub mod scope;
 pub mod secret;

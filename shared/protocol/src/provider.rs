@@ -88,13 +88,27 @@ pub enum Kind {
     Openid(String, Registration),
     /// OAuth 2.0 with a mapped user document.
     OAuth(Box<OAuth>, Registration),
-    /// A configured homeserver's own sign-in (client-server API, "SSO client login").
-    Matrix(ServerName),
+    /// A configured homeserver's own sign-in: its OAuth 2.0 server where one is given (client-server API, "OAuth 2.0 API"), else the
+    /// legacy one ("SSO client login").
+    Matrix(ServerName, Option<Box<Delegated>>),
     /// SAML 2.0.
     Saml(Box<Saml>),
     /// A code that is sent to an e-mail address.
     Email(Mail),
 }
+
+/// The OAuth 2.0 server that a homeserver leaves sign-ins to, such as the Matrix Authentication Service.
+#[derive(Clone)]
+pub struct Delegated {
+    /// Its issuer, exactly as its metadata names it.
+    pub issuer: String,
+    /// What we are to it.
+    pub registration: Registration,
+}
+
+/// What we ask a homeserver's OAuth 2.0 server for, beside a device: the one scope there is by which a token says whose it is
+/// (`/account/whoami`).
+const MATRIX_SCOPES: &str = "openid urn:matrix:org.matrix.msc2967.client:api:*";
 
 /// How mail goes out: `POST {from, to, subject, text}`. It has no `Debug`: a secret is in it.
 #[derive(Clone)]
@@ -225,7 +239,24 @@ impl Written {
                 Kind::Email(Mail { endpoint, token: self.token.clone(), from: self.from.clone() })
             }
             "saml" => Kind::Saml(Box::new(self.saml()?)),
-            "matrix" => Kind::Matrix(self.server_name.clone().ok_or("server_name is missing")?),
+            "matrix" => {
+                let server_name = self.server_name.clone().ok_or("server_name is missing")?;
+                if self.client_id.is_none() && self.issuer.is_some() {
+                    return Err("client_id is missing: what we are to the issuer".to_owned());
+                }
+                let delegated = match self.client_id {
+                    None => None,
+                    Some(_) => {
+                        let registration = registration(MATRIX_SCOPES)?;
+                        if !registration.scope.split(' ').any(|scope| scope.ends_with("client:api:*")) {
+                            return Err("scopes must have the one of Matrix's client-server API among them".to_owned());
+                        }
+                        Self::url("issuer", self.issuer.clone())?;
+                        Some(Box::new(Delegated { issuer: self.issuer.clone().unwrap_or_default(), registration }))
+                    }
+                };
+                Kind::Matrix(server_name, delegated)
+            }
             "oauth" => {
                 let id_member = self.id_member.clone().ok_or("id_member is missing")?;
                 if NOT_AN_ID.contains(&id_member.to_ascii_lowercase().as_str()) {
@@ -290,7 +321,7 @@ impl Provider {
                 Some(attribute) => format!("saml-attribute {attribute} {}", saml.entity_id),
             }),
             Kind::Email(_) => Some("email".to_owned()),
-            Kind::Matrix(_) => None,
+            Kind::Matrix(..) => None,
         }
     }
 }
@@ -325,6 +356,10 @@ mod tests {
         );
         let Kind::Openid(_, registration) = &found[0].kind else { panic!() };
         assert_eq!(registration.scope, "openid profile email");
+        let delegated = json!([{"id": "hs", "kind": "matrix", "name": "Matrix", "server_name": "hs", "client_id": "c", "issuer": "https://m.example/"}]);
+        let found = of(&delegated).unwrap_or_default();
+        let Kind::Matrix(_, Some(delegated)) = &found[0].kind else { panic!() };
+        assert_eq!((delegated.issuer.as_str(), delegated.registration.scope.as_str()), ("https://m.example/", MATRIX_SCOPES));
     }
 
     #[test]
@@ -357,6 +392,17 @@ mod tests {
         assert!(of(&json!([twin("a", "MIIC"), twin("b", "MIIC")])).is_ok());
         let claim = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress";
         let cases = [
+            (json!([{"id": "m", "kind": "matrix", "name": "M"}]), "server_name is missing"),
+            (
+                json!([{"id": "m", "kind": "matrix", "name": "M", "server_name": "hs", "issuer": "https://m.example"}]),
+                "client_id is missing",
+            ),
+            (json!([{"id": "m", "kind": "matrix", "name": "M", "server_name": "hs", "client_id": "c"}]), "issuer is missing"),
+            (
+                json!([{"id": "m", "kind": "matrix", "name": "M", "server_name": "hs", "client_id": "c", "issuer": "https://m.example",
+                    "scopes": ["openid"]}]),
+                "client-server API",
+            ),
             (saml("entity_id", json!("")), "entity_id is missing"),
             (saml("sso_url", json!("http://c.example/sso")), "sso_url must be an https URL"),
             (saml("certificates", json!([])), "certificates are missing"),

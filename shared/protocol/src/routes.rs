@@ -17,8 +17,12 @@ pub enum Function {
     Broker,
     /// What apps may do: authorization requests, consent.
     Consent,
+    /// Who makes apps: developers and their organisations.
+    Developer,
     /// Who a user is.
     Identity,
+    /// What homeservers tell of.
+    Lifecycle,
     /// What SAML identity providers say.
     Saml,
     /// Mini-app storage.
@@ -34,7 +38,9 @@ impl Function {
         Function::Account,
         Function::Broker,
         Function::Consent,
+        Function::Developer,
         Function::Identity,
+        Function::Lifecycle,
         Function::Saml,
         Function::Storage,
         Function::Ops,
@@ -47,7 +53,9 @@ impl Function {
             Function::Account => "account",
             Function::Broker => "broker",
             Function::Consent => "consent",
+            Function::Developer => "developer",
             Function::Identity => "identity",
+            Function::Lifecycle => "lifecycle",
             Function::Saml => "saml",
             Function::Storage => "storage",
             Function::Ops => "ops",
@@ -61,7 +69,9 @@ impl Function {
             Function::Account => "ACCOUNT",
             Function::Broker => "BROKER",
             Function::Consent => "CONSENT",
+            Function::Developer => "DEVELOPER",
             Function::Identity => "IDENTITY",
+            Function::Lifecycle => "LIFECYCLE",
             Function::Saml => "SAML",
             Function::Storage => "STORAGE",
             Function::Ops => "OPS",
@@ -108,6 +118,10 @@ pub enum Access {
     Operator,
     /// The administrator, who decides about people and apps, by another.
     Administrator,
+    /// Who manages the developers: the administrator, or the developers' console, by their secrets.
+    Management,
+    /// A homeserver, by the `hs_token` of its registration.
+    Homeserver,
     /// Other functions, by service token.
     Service,
 }
@@ -139,6 +153,8 @@ pub enum ErrorForm {
     OAuth,
     /// A page for a person.
     Page,
+    /// Matrix's standard error response (client-server API, "API Standards").
+    Matrix,
 }
 
 /// One row of the table.
@@ -146,7 +162,7 @@ pub enum ErrorForm {
 pub struct Route {
     /// Method.
     pub method: Method,
-    /// Path in axum's notation: `/api/v1/storage/{key}`.
+    /// Path, with parameters in braces: `/api/v1/storage/{key}`.
     pub path: &'static str,
     /// The function that serves it.
     pub function: Function,
@@ -167,6 +183,10 @@ pub struct Route {
 const SMALL: usize = 16 * 1024;
 /// A SAML response of 192 KiB, as base64 in a form.
 const RESPONSE: usize = 384 * 1024;
+/// A hundred events of 64 KiB, which is what a homeserver sends at most at once.
+const EVENTS: usize = 8 * 1_048_576;
+/// What a hundred of them say of profiles.
+const TOLD: usize = 1_048_576;
 /// A picture of a person.
 const AVATAR_BYTES: usize = 5 * 1_048_576;
 /// A value of 1 MiB may take six times as much as JSON, when every byte is escaped.
@@ -206,6 +226,7 @@ macro_rules! routes {
 
 const TEP: Access = Access::Tokens(&[TokenKind::Tep]);
 const PLATFORM: Access = Access::Tokens(&[TokenKind::Platform]);
+const DEVELOPER: Access = Access::Tokens(&[TokenKind::Developer]);
 const PERSON: Access = Access::Tokens(&[TokenKind::Platform, TokenKind::Tep]);
 
 routes! {
@@ -269,6 +290,27 @@ routes! {
     STAY: Post "/account/stay", Account, Access::Public, [], Address, Body::Form(SMALL), Page, "Stay";
     STYLE: Get "/account/style.css", Account, Access::Public, [], Address, Body::None, Page, "The pages' stylesheet";
 
+    AS_TRANSACTION: Put "/_matrix/app/v1/transactions/{txn_id}", Lifecycle, Access::Homeserver, [], None, Body::Json(EVENTS), Matrix, "Events that a homeserver tells of";
+    AS_PING: Post "/_matrix/app/v1/ping", Lifecycle, Access::Homeserver, [], None, Body::Json(SMALL), Matrix, "Whether a homeserver reaches us";
+    AS_USER: Get "/_matrix/app/v1/users/{user_id}", Lifecycle, Access::Homeserver, [], None, Body::None, Matrix, "Whether a user of our namespace is there";
+    AS_ROOM: Get "/_matrix/app/v1/rooms/{room_alias}", Lifecycle, Access::Homeserver, [], None, Body::None, Matrix, "Whether a room of our namespace is there";
+
+    DEVELOPER_AUTHORIZE: Get "/oauth2/developer/authorize", Developer, Access::Public, [], Address, Body::None, Page, "Ask a developer in to the console (authorization code with PKCE)";
+    DEVELOPER_TOKEN: Post "/oauth2/developer/token", Developer, Access::Public, [], Address, Body::Form(SMALL), OAuth, "Grant or refresh developer tokens, to the console";
+    DEVELOPER_REVOKE: Post "/oauth2/developer/revoke", Developer, DEVELOPER, [], Account, Body::Form(SMALL), OAuth, "End every session of the developer";
+    ORGANIZATIONS: Get "/organizations/v1", Developer, DEVELOPER, [], Account, Body::None, OAuth, "The developer's organisations";
+    ORGANIZATION_CREATE: Post "/organizations/v1/create", Developer, DEVELOPER, [], Account, Body::Json(SMALL), OAuth, "Found an organisation";
+    INVITATIONS: Get "/organizations/v1/invitations", Developer, DEVELOPER, [], Account, Body::None, OAuth, "Where the developer is invited to";
+    INVITATION_ACCEPT: Post "/organizations/v1/invitations/{invitation_id}/accept", Developer, DEVELOPER, [], Account, Body::None, OAuth, "Join";
+    INVITATION_END: Delete "/organizations/v1/invitations/{invitation_id}", Developer, DEVELOPER, [], Account, Body::None, OAuth, "Decline an invitation, or withdraw one";
+    ORGANIZATION: Get "/organizations/v1/{org_id}", Developer, DEVELOPER, [], Account, Body::None, OAuth, "An organisation, its members and open invitations";
+    ORGANIZATION_INVITE: Post "/organizations/v1/{org_id}/members", Developer, DEVELOPER, [], Account, Body::Json(SMALL), OAuth, "Invite somebody";
+    MEMBER_CHANGE: Patch "/organizations/v1/{org_id}/members/{developer_id}", Developer, DEVELOPER, [], Account, Body::Json(SMALL), OAuth, "Give a member another role";
+    MEMBER_END: Delete "/organizations/v1/{org_id}/members/{developer_id}", Developer, DEVELOPER, [], Account, Body::None, OAuth, "Take a member out, or leave";
+    WHITELIST: Get "/admin/developers/whitelist", Developer, Access::Management, [], Address, Body::None, OAuth, "Who may be a developer";
+    WHITELIST_ADD: Post "/admin/developers/whitelist", Developer, Access::Management, [], Address, Body::Json(SMALL), OAuth, "Let somebody be a developer";
+    DEVELOPER_END: Delete "/admin/developers/{developer_id}", Developer, Access::Management, [], Address, Body::None, OAuth, "No more: take somebody off the list, and end their sessions";
+
     STORAGE_LIST: Get "/api/v1/storage", Storage, TEP, [StorageRead], Storage, Body::None, Tmcp, "List keys";
     STORAGE_INFO: Get "/api/v1/storage-info", Storage, TEP, [StorageRead], Storage, Body::None, Tmcp, "Quota and usage";
     STORAGE_BATCH_GET: Post "/api/v1/storage/batch/get", Storage, TEP, [StorageRead StorageWrite], StorageBatch, Body::Json(MAX_BATCH_BYTES), Tmcp, "Get up to 100 values";
@@ -323,6 +365,14 @@ routes! {
     INTERNAL_DEVICE_DECIDE: Post "/internal/device/decide", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Decide on a device";
     INTERNAL_APPS: Post "/internal/apps", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "The apps that hold sessions of a person";
     INTERNAL_END_APP: Post "/internal/end-app", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "End every session of a person in an app; without one, forget the person";
+    INTERNAL_DEVELOPER_TOKEN: Post "/internal/developer-token", Auth, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Sign a developer token";
+    INTERNAL_END_DEVELOPER: Post "/internal/end-developer", Developer, Access::Service, [], None, Body::Json(SMALL), Tmcp, "End the console's sessions of a person, or those that came from a platform session";
+    INTERNAL_EXPORT_DEVELOPER: Post "/internal/export/developer", Developer, Access::Service, [], None, Body::Json(SMALL), Tmcp, "What developer holds about a person";
+    INTERNAL_ERASE_DEVELOPER: Post "/internal/erase/developer", Developer, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Erase what developer holds about a person";
+    INTERNAL_STATUS_DEVELOPER: Post "/internal/status/developer", Developer, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what developer depends on answers";
+    INTERNAL_MAINTAIN_DEVELOPER: Post "/internal/maintain/developer", Developer, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Periodic work of developer";
+    INTERNAL_TOLD: Post "/internal/profiles/told", Identity, Access::Service, [], None, Body::Json(TOLD), Tmcp, "What a homeserver told of its people's profiles";
+    INTERNAL_STATUS_LIFECYCLE: Post "/internal/status/lifecycle", Lifecycle, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what lifecycle depends on answers";
     INTERNAL_CONSENTS: Post "/internal/consents", Consent, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Which scopes a person has agreed to, and a question about the rest";
     INTERNAL_END_BROWSERS: Post "/internal/end-browsers", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "End the browser sessions that came from a platform session";
     INTERNAL_STATUS_ACCOUNT: Post "/internal/status/account", Account, Access::Service, [], None, Body::Json(SMALL), Tmcp, "Whether what account depends on answers";

@@ -2,6 +2,7 @@
 //!
 //! The kinds are told apart thrice, by `typ`, `aud` and `token_type`, so that no kind can pass for another.
 
+use crate::developer::{Membership, Permission, Role};
 use crate::ids::{AppId, ClientId, MatrixUserId, Uid};
 use crate::scope::ScopeSet;
 use crate::time::Millis;
@@ -24,6 +25,8 @@ pub enum TokenKind {
     Tep,
     /// An app's backend, acting for nobody.
     Client,
+    /// A person who makes mini-apps, at the developers' console.
+    Developer,
 }
 
 impl TokenKind {
@@ -33,6 +36,7 @@ impl TokenKind {
             TokenKind::Platform => "platform+jwt",
             TokenKind::Tep => "JWT",
             TokenKind::Client => "client+jwt",
+            TokenKind::Developer => "developer+jwt",
         }
     }
 
@@ -42,6 +46,7 @@ impl TokenKind {
             TokenKind::Platform => "platform_access_token",
             TokenKind::Tep => "tep_access_token",
             TokenKind::Client => "tep_client_token",
+            TokenKind::Developer => "developer_token",
         }
     }
 
@@ -50,6 +55,7 @@ impl TokenKind {
         match self {
             TokenKind::Platform => "",
             TokenKind::Tep | TokenKind::Client => "tep.",
+            TokenKind::Developer => "dev.",
         }
     }
 }
@@ -174,6 +180,39 @@ pub struct ClientClaims {
     pub generation: i64,
 }
 
+/// The audience of developer tokens (TMCP 1.12).
+pub const DEVELOPER_AUDIENCE: &str = "tmcp_developer_api";
+
+/// Claims of a developer token (TMCP 1.12). What it says of roles is as of its issue: our own routes ask the rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeveloperClaims {
+    /// The issuer: our public origin.
+    pub iss: String,
+    /// The person's Matrix id.
+    pub sub: MatrixUserId,
+    /// [`DEVELOPER_AUDIENCE`].
+    pub aud: String,
+    /// Unique id.
+    pub jti: String,
+    /// [`TokenKind::token_type`].
+    pub token_type: String,
+    /// The person as a developer.
+    pub developer_id: String,
+    /// What they are in any organisation of theirs.
+    pub roles: Vec<Role>,
+    /// Their organisations.
+    pub organizations: Vec<Membership>,
+    /// What they may do in any of them.
+    pub permissions: Vec<Permission>,
+    /// The session at the console.
+    pub session_id: String,
+    /// The internal user id.
+    pub uid: Uid,
+    /// Generation of the subject (user, `platform`) at issue.
+    #[serde(rename = "gen")]
+    pub generation: i64,
+}
+
 /// Claims that every kind has, for the generic checks.
 pub trait Kind: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// Which kind it is.
@@ -204,6 +243,13 @@ impl Kind for ClientClaims {
     }
 }
 
+impl Kind for DeveloperClaims {
+    const KIND: TokenKind = TokenKind::Developer;
+    fn consistent(&self, issuer: &str) -> bool {
+        self.iss == issuer && self.aud == DEVELOPER_AUDIENCE && self.token_type == Self::KIND.token_type()
+    }
+}
+
 /// Why a token is refused. For the log; a caller is never told which it was (TMCP 1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
@@ -228,6 +274,9 @@ pub enum TokenError {
     /// `nbf` or `iat` lies in the future.
     #[error("not yet valid")]
     Future,
+    /// Signed by us, and for something else than what it is shown for.
+    #[error("of another kind")]
+    OtherKind,
 }
 
 /// RS256 whose signature is put on later, by the `Signer` port: jwt-compact only encodes.
@@ -303,9 +352,10 @@ pub struct Unverified<'a> {
 impl<'a> Unverified<'a> {
     /// Parses a token and checks its header: one of our kinds by prefix and `typ`, RS256 and nothing else, a `kid`.
     pub fn parse(text: &'a str) -> Result<Self, TokenError> {
-        let (kinds, jwt): (&[TokenKind], _) = match text.strip_prefix(TokenKind::Tep.prefix()) {
-            Some(jwt) => (&[TokenKind::Tep, TokenKind::Client], jwt),
-            None => (&[TokenKind::Platform], text),
+        let (kinds, jwt): (&[TokenKind], _) = match (text.strip_prefix("tep."), text.strip_prefix("dev.")) {
+            (Some(jwt), _) => (&[TokenKind::Tep, TokenKind::Client], jwt),
+            (_, Some(jwt)) => (&[TokenKind::Developer], jwt),
+            _ => (&[TokenKind::Platform], text),
         };
         if jwt.len() > 8192 {
             return Err(TokenError::Malformed);

@@ -2,7 +2,7 @@
 
 use crate::SpinPlatform;
 use crate::config::Variables;
-use axum::body::Body;
+use axum_core::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
 use http_body_util::BodyExt;

@@ -1,7 +1,7 @@
 //! Requests to a function's router in process, through the whole pipeline, and tokens to make them with.
 
 use crate::TestPlatform;
-use axum::body::Body;
+use axum_core::body::Body;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::Value as Json;

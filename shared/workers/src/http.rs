@@ -2,11 +2,13 @@
 
 use crate::WorkersPlatform;
 use crate::config::EnvConfig;
-use axum::body::{Body, HttpBody};
+use axum_core::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::once;
+use http_body::Body as _;
+use http_body_util::BodyExt;
 use std::pin::pin;
 use std::time::Duration;
 use tmcp_http::Address;
@@ -109,7 +111,7 @@ async fn whole(mut unread: Unread) -> worker::Result<Vec<u8>> {
 /// one text, since every call from wasm costs.
 async fn to_web(response: http::Response<Body>) -> worker::Result<web_sys::Response> {
     let (parts, body) = response.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|error| worker::Error::RustError(error.to_string()))?;
+    let body = body.collect().await.map_err(|error| worker::Error::RustError(error.to_string()))?.to_bytes();
     let headers: Vec<(&str, &str)> =
         parts.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
     let init = web_sys::ResponseInit::new();

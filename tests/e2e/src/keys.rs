@@ -16,7 +16,7 @@ pub struct DevKeys {
 }
 
 fn part(token: &str, n: usize) -> Value {
-    let jwt = token.strip_prefix("tep.").unwrap_or(token);
+    let jwt = token.strip_prefix("tep.").or(token.strip_prefix("dev.")).unwrap_or(token);
     let part = jwt.split('.').nth(n).expect("three parts");
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("JSON")
 }

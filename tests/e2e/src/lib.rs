@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod browser;
+mod developers;
 mod keys;
 mod matrix;
 pub mod rows;
@@ -15,6 +16,7 @@ mod up;
 mod world;
 
 pub use answer::{Answer, Ask};
+pub use developers::CONSOLE_BACK;
 pub use keys::{DevKeys, claims_of, header_of};
 pub use matrix::MatrixUser;
 pub use secrets::{MARKER, issued, remember};

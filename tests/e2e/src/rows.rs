@@ -17,7 +17,18 @@ pub fn public() -> impl Iterator<Item = &'static Route> {
 
 /// A path that the row serves.
 pub fn path(route: &Route) -> String {
-    route.path.replace("{key}", "a-key").replace("{provider}", "nobody").replace("{session}", "browser_none")
+    let named = [
+        ("{key}", "a-key"),
+        ("{provider}", "nobody"),
+        ("{session}", "browser_none"),
+        ("{org_id}", "org_none"),
+        ("{invitation_id}", "inv_none"),
+        ("{developer_id}", "developer_none"),
+        ("{txn_id}", "1"),
+        ("{user_id}", "%40_tmcp_nobody%3Alocalhost"),
+        ("{room_alias}", "%23_tmcp_none%3Alocalhost"),
+    ];
+    named.iter().fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value))
 }
 
 /// How a failing test calls the row.
@@ -44,6 +55,12 @@ pub fn wrong_body(route: &Route) -> (Value, &'static str) {
         "/api/v1/auth/revoke" => (json!({"miniapp_id": 5}), "`miniapp_id`"),
         "/api/v1/profile" => (json!({"bio": 5}), "`bio`"),
         "/ops/clients" => (json!({"client_id": "c", "app_id": 5}), "`app_id`"),
+        "/organizations/v1/create" => (json!({"name": 5}), "`name`"),
+        "/organizations/v1/{org_id}/members" => (json!({"matrix_user_id": 5, "role": "viewer"}), "`matrix_user_id`"),
+        "/organizations/v1/{org_id}/members/{developer_id}" => (json!({"role": 5}), "`role`"),
+        "/admin/developers/whitelist" => (json!({"matrix_user_id": 5}), "`matrix_user_id`"),
+        "/_matrix/app/v1/transactions/{txn_id}" => (json!({"events": 5}), "`events`"),
+        "/_matrix/app/v1/ping" => (json!({"transaction_id": 5}), "`transaction_id`"),
         other => panic!("give {other} a wrong body here"),
     }
 }
@@ -51,7 +68,8 @@ pub fn wrong_body(route: &Route) -> (Value, &'static str) {
 /// The parameter that a form lacks which has none of the right ones.
 pub fn missing_parameter(route: &Route) -> &'static str {
     match route.path {
-        "/oauth2/token" => "grant_type",
+        "/oauth2/token" | "/oauth2/developer/token" => "grant_type",
+        "/oauth2/developer/revoke" => "token",
         "/oauth2/revoke" | "/oauth2/introspect" => "client_id",
         "/account/continue" => "handle",
         "/oauth2/device" => "user_code",
@@ -76,6 +94,8 @@ pub struct Tokens {
     /// A TEP with none of the scopes that any row asks for.
     pub weak: String,
     platform: String,
+    developer: String,
+    homeserver: String,
 }
 
 impl Tokens {
@@ -86,7 +106,9 @@ impl Tokens {
         let official = world.client(ClientSpec { official: true, ..ClientSpec::default() }).await;
         let wide = world.exchange(&official, &person.token, Some("user:read storage:read storage:write")).await;
         let weak = world.agreed(&app, &person, "wallet:balance").await.access;
-        Self { tep: Session::of(&wide).access, weak, platform: person.token, world }
+        let developer = world.developer(&person).await.access;
+        let homeserver = world.up.matrix_hs_token.clone().expect("a homeserver");
+        Self { tep: Session::of(&wide).access, weak, platform: person.token, developer, homeserver, world }
     }
 
     /// The token that the row takes.
@@ -94,9 +116,11 @@ impl Tokens {
         match route.access {
             Access::Public => None,
             Access::Tokens(kinds) if kinds.contains(&TokenKind::Tep) => Some(&self.tep),
+            Access::Tokens(kinds) if kinds.contains(&TokenKind::Developer) => Some(&self.developer),
             Access::Tokens(_) => Some(&self.platform),
             Access::Operator => Some(&self.world.up.operator_token),
-            Access::Administrator => Some(&self.world.up.admin_token),
+            Access::Administrator | Access::Management => Some(&self.world.up.admin_token),
+            Access::Homeserver => Some(&self.homeserver),
             Access::Service => panic!("{} is not public", route.path),
         }
     }
@@ -106,8 +130,14 @@ impl Tokens {
         match route.access {
             Access::Tokens([TokenKind::Tep]) => vec![(&self.platform, 403), (&self.world.up.operator_token, 401)],
             Access::Tokens([TokenKind::Platform]) => vec![(&self.tep, 403), (&self.world.up.operator_token, 401)],
+            Access::Tokens([TokenKind::Developer]) => {
+                vec![(&self.platform, 403), (&self.tep, 403), (&self.world.up.operator_token, 401)]
+            }
+            Access::Homeserver => vec![(&self.platform, 403), (&self.world.up.admin_token, 403)],
             Access::Operator => vec![(&self.platform, 401), (&self.tep, 401), (&self.world.up.admin_token, 401)],
-            Access::Administrator => vec![(&self.platform, 401), (&self.tep, 401), (&self.world.up.operator_token, 401)],
+            Access::Administrator | Access::Management => {
+                vec![(&self.platform, 401), (&self.tep, 401), (&self.world.up.operator_token, 401)]
+            }
             _ => Vec::new(),
         }
     }
@@ -169,7 +199,24 @@ pub fn is_refused(route: &Route, answer: &Answer, status: u16, code: &str) -> St
     match route.errors {
         ErrorForm::Tmcp => answer.is_refused(status, code)["message"].as_str().unwrap_or_default().to_owned(),
         ErrorForm::OAuth => {
-            answer.is_oauth_error(status, "invalid_request")["error_description"].as_str().unwrap_or_default().to_owned()
+            let name = match (route.access, status) {
+                (Access::Tokens([TokenKind::Developer]), 401) => "invalid_developer_token",
+                (Access::Tokens([TokenKind::Developer]), 403) => "forbidden_platform_endpoint",
+                (Access::Management, 401) => "invalid_token",
+                _ => "invalid_request",
+            };
+            answer.is_oauth_error(status, name)["error_description"].as_str().unwrap_or_default().to_owned()
+        }
+        ErrorForm::Matrix => {
+            let code = match status {
+                400 => "M_BAD_JSON",
+                401 => "M_UNAUTHORIZED",
+                403 => "M_FORBIDDEN",
+                413 => "M_TOO_LARGE",
+                _ => "M_NOT_JSON",
+            };
+            assert_eq!(answer.json()["errcode"], code, "{}: {}", name(route), answer.text);
+            answer.json()["error"].as_str().unwrap_or_default().to_owned()
         }
         ErrorForm::Page => {
             assert!(answer.header("content-type").starts_with("text/html"), "{}: {}", name(route), answer.text);

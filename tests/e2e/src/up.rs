@@ -24,6 +24,8 @@ pub struct Up {
     pub demo_app: DemoClient,
     /// Its confidential half.
     pub demo_backend: DemoClient,
+    /// The developers' console.
+    pub developer_console: DemoClient,
     /// Administrator's secret.
     pub admin_token: String,
     /// Operator's secret.
@@ -32,6 +34,8 @@ pub struct Up {
     pub matrix_registration_secret: Option<String>,
     /// Token of the Application Service at Synapse.
     pub matrix_as_token: Option<String>,
+    /// What the homeserver shows us.
+    pub matrix_hs_token: Option<String>,
     /// Data folder.
     pub data_dir: PathBuf,
     /// The server's logs.

@@ -76,6 +76,7 @@ async fn a_body_over_the_limit_is_refused_and_one_at_it_is_read() {
         let code = match route.errors {
             ErrorForm::Tmcp => "PAYLOAD_TOO_LARGE",
             ErrorForm::OAuth => "invalid_request",
+            ErrorForm::Matrix => "M_TOO_LARGE",
             ErrorForm::Page => "the body may have at most",
         };
         assert!(

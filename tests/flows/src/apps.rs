@@ -49,6 +49,7 @@ impl World {
             http::Response::builder().status(status).body(Bytes::from(answer.to_string())).unwrap()
         });
         platform.in_process().connect(Function::Broker, |_| async { http::Response::new(Bytes::from_static(b"[]")) });
+        platform.in_process().connect(Function::Developer, |_| async { http::Response::new(Bytes::from_static(b"{}")) });
         let world = Self {
             account: Client::new(tmcp_account::routes(), &platform),
             consent: Client::new(tmcp_consent::routes(), &platform),

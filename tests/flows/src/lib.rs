@@ -3,6 +3,8 @@
 #![cfg(test)]
 
 mod apps;
+mod delegated;
+mod developers;
 mod email;
 mod linking;
 mod privacy;
@@ -10,4 +12,5 @@ mod profiles;
 mod providers;
 mod saml;
 mod suspension;
+mod told;
 mod world;

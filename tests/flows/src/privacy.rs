@@ -95,6 +95,9 @@ impl Alice {
         let browser = cookie(&world.in_browser().await);
         let bio = world.identity.json("PATCH", "/api/v1/profile", &platform, json!({"bio": "Down the hole"})).await;
         assert_eq!(bio.status, 200, "{bio:?}");
+        world.list_developer("alice").await;
+        let developing = world.console_redeem(&world.console_code(&browser).await).await;
+        assert_eq!(developing.status, 200, "{developing:?}");
         Self { world, uid, platform, tep, browser }
     }
 

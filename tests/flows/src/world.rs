@@ -17,7 +17,12 @@ pub const KEYS: &str = "https://id.example/realms/w/keys";
 pub const FORGE_TOKEN: &str = "https://forge.example/token";
 pub const FORGE_USER: &str = "https://forge.example/user";
 pub const MAIL: &str = "https://mail.example/send";
+pub const MAS: &str = "https://mas.example/";
 pub const HS: &str = "http://hs:8008/_matrix/client/v3";
+
+pub const ADMIN: &str = "admin-secret-admin-secret-admin-";
+pub const CONSOLE_BACK: &str = "https://console.example/back";
+pub const HS_TOKEN: &str = "hs_token-of-the-tests-of-flows-00";
 
 #[derive(Clone)]
 pub struct World {
@@ -28,6 +33,8 @@ pub struct World {
     pub consent: Client,
     pub auth: Client,
     pub storage: Client,
+    pub developer: Client,
+    pub lifecycle: Client,
 }
 
 /// What a browser has of a sign-in that is under way.
@@ -80,11 +87,16 @@ impl World {
                 "userinfo_endpoint": FORGE_USER, "scopes": ["read:user"]},
             {"id": "hs", "kind": "matrix", "name": "Matrix", "server_name": "hs"},
             {"id": "two", "kind": "matrix", "name": "Two", "server_name": "two"},
+            {"id": "mas", "kind": "matrix", "name": "Delegated", "server_name": "two", "issuer": MAS, "client_id": "tmcp", "client_secret": "m&s"},
             {"id": "corp", "kind": "saml", "name": "Corp", "entity_id": "urn:corp", "sso_url": "https://corp.example/sso",
                 "certificates": ["MIIC"]},
             {"id": "mail", "kind": "email", "name": "E-mail", "endpoint": MAIL, "token": "mail-secret", "from": "us@tmcp.example"},
         ]);
         platform.set("PROVIDERS", &providers.to_string());
+        let console = json!({"client_id": "console", "client_secret": "s".repeat(32), "redirect_uris": [CONSOLE_BACK]});
+        platform.set("DEVELOPER_CONSOLE", &console.to_string());
+        let known = json!([{"server_name": "hs", "hs_token": HS_TOKEN, "as_token": "a".repeat(32)}]);
+        platform.set("APPSERVICES", &known.to_string());
         let recorded = platform.recorded();
         recorded.answer("POST", MAIL, 202, "");
         recorded.answer("GET", DISCOVERY, 200, &discovery(&json!({})));
@@ -98,6 +110,8 @@ impl World {
             consent: Client::new(tmcp_consent::routes(), &platform),
             auth: Client::new(tmcp_auth::routes(), &platform),
             storage: Client::new(tmcp_storage::routes(), &platform),
+            developer: Client::new(tmcp_developer::routes(), &platform),
+            lifecycle: Client::new(tmcp_lifecycle::routes(), &platform),
             platform,
         };
         world.broker.connect(Function::Broker);
@@ -106,6 +120,7 @@ impl World {
         world.consent.connect(Function::Consent);
         world.auth.connect(Function::Auth);
         world.storage.connect(Function::Storage);
+        world.developer.connect(Function::Developer);
         world
             .auth
             .register(json!({"client_id": "ma_a", "app_id": "ma_a", "name": "A", "kind": "public",

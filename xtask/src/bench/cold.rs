@@ -25,7 +25,7 @@ const COMPILES: usize = 15;
 pub fn run(paths: &Paths, seeds: &Seeds, wanted: &[&'static Target], results: &mut Results, progress: &Progress) -> Result<()> {
     let mut seen = BTreeSet::new();
     for target in wanted.iter().copied() {
-        // One way in is enough; Synapse and oidc-provider are not what a start is compared with.
+        // One way in is enough; Synapse, oidc-provider and Keycloak are not what a start is compared with.
         let is_ours = target.host.is_workers() || target.host.is_spin();
         if !is_ours || counts::is_missing(results, target.host) || !seen.insert(target.host.name()) {
             continue;

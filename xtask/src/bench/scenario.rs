@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use crate::bench::seed::{Person, Seed};
+use crate::bench::seed::{OAuthPeer, Person, Seed};
 use crate::bench::target::Kind;
 
 /// Something that is measured.
@@ -90,18 +90,22 @@ impl Ask {
             Kind::Ours | Kind::Noop | Kind::Floor => true,
             Kind::Storage => self.is_storage(),
             Kind::Synapse => matches!(self, Self::Get(_) | Self::Put(_)),
-            Kind::OidcProvider => self == Self::Refresh,
+            Kind::OAuth => matches!(self, Self::Refresh | Self::Exchange),
         }
     }
 
     /// What each connection sends: one lane for each person.
     pub fn lanes(self, kind: Kind, seed: &Seed) -> Vec<Value> {
-        seed.people.iter().map(|person| json!({"requests": [self.request(kind, seed, person)]})).collect()
+        let people = seed.people.iter().enumerate();
+        people.map(|(n, person)| json!({"requests": [self.request(kind, seed, n, person)]})).collect()
     }
 
-    fn request(self, kind: Kind, seed: &Seed, person: &Person) -> Value {
+    fn request(self, kind: Kind, seed: &Seed, n: usize, person: &Person) -> Value {
         if kind == Kind::Synapse {
             return self.account_data(person);
+        }
+        if let (Kind::OAuth, Some(peer)) = (kind, &seed.oauth) {
+            return self.grant(peer, n);
         }
         let bearer = format!("Bearer {}", person.access);
         match self {
@@ -115,14 +119,6 @@ impl Ask {
                 ("subject_token", &person.platform),
                 ("scope", "storage:read storage:write"),
             ]),
-            Self::Refresh if kind == Kind::OidcProvider => {
-                let mut request = form(&[("grant_type", "refresh_token"), ("refresh_token", "{token}")]);
-                if let (Some(path), Some(body)) = (&seed.oidc_path, request.get("body").and_then(Value::as_str)) {
-                    let body = format!("{body}&{}", seed.oidc_form.as_deref().unwrap_or_default());
-                    request = json!({"method": "POST", "path": path, "body": body, "headers": {"content-type": FORM}});
-                }
-                request
-            }
             Self::Refresh => {
                 form(&[("grant_type", "refresh_token"), ("client_id", &seed.client_id), ("refresh_token", "{token}")])
             }
@@ -132,6 +128,16 @@ impl Ask {
             }
             Self::Jwks => json!({"method": "GET", "path": "/.well-known/jwks.json"}),
         }
+    }
+
+    /// The same grant at an OAuth peer, by its confidential client.
+    fn grant(self, peer: &OAuthPeer, n: usize) -> Value {
+        let client = [("client_id", peer.client_id.as_str()), ("client_secret", peer.client_secret.as_str())];
+        let subject = peer.subjects.get(n).map(String::as_str).unwrap_or_default();
+        let exchange = [("grant_type", EXCHANGE), ("subject_token_type", ACCESS_TOKEN), ("subject_token", subject)];
+        let refresh = [("grant_type", "refresh_token"), ("refresh_token", "{token}")];
+        let asked: &[(&str, &str)] = if self == Self::Exchange { &exchange } else { &refresh };
+        form_to(&peer.path, &[asked, &client].concat())
     }
 
     /// The nearest that Matrix has: data of an account under a type, as Synapse stores it.
@@ -163,8 +169,12 @@ fn forged(token: &str) -> String {
 }
 
 fn form(fields: &[(&str, &str)]) -> Value {
+    form_to("/oauth2/token", fields)
+}
+
+fn form_to(path: &str, fields: &[(&str, &str)]) -> Value {
     let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-    json!({"method": "POST", "path": "/oauth2/token", "body": pairs.join("&"), "headers": {"content-type": FORM}})
+    json!({"method": "POST", "path": path, "body": pairs.join("&"), "headers": {"content-type": FORM}})
 }
 
 /// Percent-encoded for a form; braces stay, since `{token}` is filled in later.
@@ -197,6 +207,7 @@ mod tests {
         assert!(Ask::Put(1).is_served_by(Kind::Synapse));
         assert!(!Ask::Refresh.is_served_by(Kind::Synapse));
         assert!(!Ask::Exchange.is_served_by(Kind::Storage));
+        assert!(Ask::Exchange.is_served_by(Kind::OAuth) && !Ask::Jwks.is_served_by(Kind::OAuth));
         assert_eq!(Ask::Refused.expected(Kind::Noop), 200);
         assert_eq!(Ask::Refused.expected(Kind::Ours), 401);
     }

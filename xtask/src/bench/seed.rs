@@ -33,12 +33,22 @@ pub struct Seed {
     pub client_id: String,
     /// One person for each connection.
     pub people: Vec<Person>,
-    /// The token endpoint of the OAuth peer.
-    #[serde(default)]
-    pub oidc_path: Option<String>,
-    /// What authenticates its client, form-encoded.
-    #[serde(default)]
-    pub oidc_form: Option<String>,
+    /// Of an OAuth peer: not ours to seed.
+    #[serde(skip)]
+    pub oauth: Option<OAuthPeer>,
+}
+
+/// What the load needs to know of an OAuth peer.
+#[derive(Debug, Clone)]
+pub struct OAuthPeer {
+    /// The path of its token endpoint.
+    pub path: String,
+    /// Its client.
+    pub client_id: String,
+    /// The client's secret.
+    pub client_secret: String,
+    /// A token for each connection, to be exchanged.
+    pub subjects: Vec<String>,
 }
 
 /// Somebody who has signed in.
@@ -126,6 +136,6 @@ mod tests {
             "matrix_id": "@x:y", "matrix_token": "m"}]}"#;
         let seed: Seed = serde_json::from_str(text).unwrap();
         assert_eq!(seed.people[0].access, "a");
-        assert!(seed.oidc_path.is_none());
+        assert!(seed.oauth.is_none());
     }
 }

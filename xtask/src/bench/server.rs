@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::bench::load::PROFILE;
 use crate::bench::results::Results;
 use crate::bench::scenario::Ask;
-use crate::bench::seed::{self, Seed, Seeded};
+use crate::bench::seed::{self, OAuthPeer, Seed, Seeded};
 use crate::bench::target::{Host, Kind, Target};
 use crate::bench::{CONNECTIONS, Effort, machine, workers};
 use crate::build::{self, Runtime};
@@ -27,7 +27,8 @@ use crate::paths::Paths;
 use crate::peers::{self, StoragePeer};
 use crate::process;
 use crate::progress::{Progress, Step};
-use crate::tools::{self, spin::SpinProgram};
+use crate::tools::{self, keycloak, spin::SpinProgram};
+use crate::up::keycloak::Keycloak;
 use crate::up::synapse::{Place, Synapse};
 
 /// The OAuth peer's folder.
@@ -212,7 +213,7 @@ pub fn prepare(paths: &Paths, host: Host, seeded: &Seeded, folder: &Path, progre
         Host::Workers | Host::WorkersFloor | Host::WorkersHono => &["wrangler"],
         Host::Spin | Host::SpinFloor => &["spin"],
         Host::Synapse => &["synapse"],
-        Host::WorkersNoop | Host::SpinNoop | Host::OidcProvider => &[],
+        Host::WorkersNoop | Host::SpinNoop | Host::OidcProvider | Host::Keycloak => &[],
     };
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("cannot clear {}", folder.display()))?;
@@ -253,6 +254,8 @@ pub fn start_again(
         let mut synapse = Synapse::start(paths, folder, Place::free()?, &seeded.plan.base_url(), &keys, None, progress)?;
         synapse.users(&keys, progress)?;
         (synapse.group, one(synapse.url))
+    } else if host == Host::Keycloak {
+        start_keycloak(paths, &mut seeded.seed, folder, progress)?
     } else {
         start_oidc(paths, &mut seeded.seed, folder, progress)?
     };
@@ -316,14 +319,70 @@ fn start_oidc(paths: &Paths, seed: &mut Seed, folder: &Path, progress: &Progress
         value.map(str::to_owned).with_context(|| format!("oidc-provider said nothing of its {name}"))
     };
     let (origin, token_endpoint) = (text("issuer")?, text("token_endpoint")?);
-    let path = token_endpoint.strip_prefix(&origin).context("oidc-provider's token endpoint lies elsewhere")?;
-    seed.oidc_path = Some(path.to_owned());
-    seed.oidc_form = Some(format!("client_id={}&client_secret={}", text("client_id")?, text("client_secret")?));
+    let path = token_endpoint.strip_prefix(&origin).context("oidc-provider's token endpoint lies elsewhere")?.to_owned();
     let families = format!("{}?count={CONNECTIONS}", text("families_endpoint")?);
     let families = http::post(&families, None, &json!({}))?.success("making families at oidc-provider")?;
     let tokens = families.get("refresh_tokens").context("oidc-provider made no families")?;
+    let subjects = families.get("subject_tokens").cloned().context("oidc-provider made no tokens to exchange")?;
+    let (client_id, client_secret) = (text("client_id")?, text("client_secret")?);
+    seed.oauth = Some(OAuthPeer { path, client_id, client_secret, subjects: serde_json::from_value(subjects)? });
     files::write_json(&folder.join("chain.json"), tokens)?;
     Ok((group, one(origin)))
+}
+
+/// Keycloak, with a realm of its own: people with a password, whose refresh tokens are used once, as ours are.
+fn start_keycloak(
+    paths: &Paths,
+    seed: &mut Seed,
+    folder: &Path,
+    progress: &Progress,
+) -> Result<(Group, BTreeMap<String, String>)> {
+    {
+        let _lock = tools::install_lock(paths, progress)?;
+        keycloak::ensure(paths, progress)?;
+    }
+    files::make_folder(&folder.join("logs"))?;
+    let keys = Keys::of(folder)?;
+    let client = ("bench", keys.demo_client_secret.as_str());
+    let mut command = machine::pinned(Path::new("bash"), machine::SERVER_CORE);
+    command.arg(keycloak::script(paths));
+    let realm = keycloak_realm(client, &keys.matrix_password);
+    let server = Keycloak::begin(command, folder, &keys, &realm.to_string(), progress)?;
+    let path = "/realms/bench/protocol/openid-connect/token".to_owned();
+    let step = progress.step(format!("signing {CONNECTIONS} people in at Keycloak"));
+    let (mut subjects, mut families) = (Vec::new(), Vec::new());
+    for n in 0..CONNECTIONS {
+        let name = format!("user-{n}");
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", client.0),
+            ("client_secret", client.1),
+            ("username", name.as_str()),
+            ("password", keys.matrix_password.as_str()),
+        ];
+        let answer = http::post_form(&format!("{}{path}", server.url), &form)?.success("signing in at Keycloak")?;
+        let token = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned).context("Keycloak gave no token");
+        subjects.push(token("access_token")?);
+        families.push(token("refresh_token")?);
+    }
+    step.done();
+    files::write_json(&folder.join("chain.json"), &families)?;
+    seed.oauth = Some(OAuthPeer { path, client_id: client.0.to_owned(), client_secret: client.1.to_owned(), subjects });
+    Ok((server.group, one(server.url)))
+}
+
+fn keycloak_realm((id, secret): (&str, &str), password: &str) -> Value {
+    let person = |n: usize| {
+        json!({"username": format!("user-{n}"), "enabled": true, "email": format!("user-{n}@example.org"), "emailVerified": true,
+            "firstName": "User", "lastName": n.to_string(), "credentials": [{"type": "password", "value": password}]})
+    };
+    json!({
+        "realm": "bench", "enabled": true, "sslRequired": "none", "revokeRefreshToken": true, "refreshTokenMaxReuse": 0,
+        "accessTokenLifespan": 86_400, "ssoSessionIdleTimeout": 86_400, "ssoSessionMaxLifespan": 86_400,
+        "clients": [{"clientId": id, "secret": secret, "protocol": "openid-connect", "publicClient": false, "standardFlowEnabled": false,
+            "directAccessGrantsEnabled": true, "attributes": {"standard.token.exchange.enabled": "true"}}],
+        "users": (0..CONNECTIONS).map(person).collect::<Vec<_>>(),
+    })
 }
 
 /// Waits closely at first, since starts are measured, and says what went wrong as every other wait does.

@@ -39,6 +39,8 @@ pub enum Host {
     Synapse,
     /// An OAuth server on Node.
     OidcProvider,
+    /// An identity provider on Java.
+    Keycloak,
 }
 
 /// What a target answers.
@@ -55,8 +57,8 @@ pub enum Kind {
     Storage,
     /// Matrix.
     Synapse,
-    /// OAuth.
-    OidcProvider,
+    /// OAuth, with a confidential client.
+    OAuth,
 }
 
 impl Host {
@@ -72,6 +74,7 @@ impl Host {
             Self::SpinFloor => "spin-floor",
             Self::Synapse => "synapse",
             Self::OidcProvider => "oidc-provider",
+            Self::Keycloak => "keycloak",
         }
     }
 
@@ -110,7 +113,8 @@ pub const TARGETS: &[Target] = &[
     target("spin-noop", "no-op on Spin", Host::SpinNoop, Kind::Noop, ("", "")),
     target("spin-floor", "floor on Spin", Host::SpinFloor, Kind::Floor, ("", "")),
     target("synapse", "Synapse account_data", Host::Synapse, Kind::Synapse, ("", "")),
-    target("oidc-provider", "npm oidc-provider", Host::OidcProvider, Kind::OidcProvider, ("", "")),
+    target("oidc-provider", "npm oidc-provider", Host::OidcProvider, Kind::OAuth, ("", "")),
+    target("keycloak", "Keycloak", Host::Keycloak, Kind::OAuth, ("", "")),
 ];
 
 const fn target(

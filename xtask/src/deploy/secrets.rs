@@ -18,7 +18,7 @@ use tmcp_protocol::provider::Kind;
 use tmcp_protocol::service::ServiceKeys;
 
 use super::environment::{self, KeyIds};
-use crate::config::{self, SETTINGS};
+use crate::config::{self, Form, SETTINGS};
 use crate::files;
 use crate::keys::Keys;
 use crate::paths::{Paths, shown};
@@ -186,6 +186,9 @@ impl Secrets {
             let all = ring.get("keys").and_then(Value::as_array).is_some_and(|keys| keys.iter().all(certified));
             ensure!(all, "SAML_KEYS: a key without its certificate (x5c)");
         }
+        for setting in SETTINGS.iter().filter(|setting| matches!(setting.form, Form::Console | Form::Appservices)) {
+            config::check(setting, self.get(setting.name).unwrap_or_default())?;
+        }
         let ring = self.json("STORAGE_KEYS")?;
         let keys = ring.get("keys").and_then(Value::as_object).context("STORAGE_KEYS has no member keys")?;
         for (id, key) in keys {
@@ -271,6 +274,12 @@ pub mod tests {
                 "kind `saml2` is not supported",
             ),
             ("SAML_KEYS", json!({"keys": [{"kid": hidden}]}), "SAML_KEYS: "),
+            (
+                "DEVELOPER_CONSOLE",
+                json!({"client_id": "c", "client_secret": hidden, "redirect_uris": []}),
+                "DEVELOPER_CONSOLE: client_secret",
+            ),
+            ("APPSERVICES", json!([{"server_name": "a", "hs_token": hidden, "as_token": hidden}]), "APPSERVICES: a: hs_token"),
             ("SAML_KEYS", good["SIGNING_KEYS"].clone(), "SAML_KEYS: a key without its certificate"),
             ("SERVCE_KEY", json!(hidden), "SERVCE_KEY is no secret of ours"),
         ];

@@ -56,9 +56,12 @@ fn document() -> Value {
                 "platform": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The result of a sign-in."},
                 "client": {"type": "http", "scheme": "bearer", "bearerFormat": "TEP", "description": "An app's backend, for nobody."},
                 "administrator": {"type": "http", "scheme": "bearer", "description": "The administrator's secret."},
+                "developer": {"type": "http", "scheme": "bearer", "bearerFormat": "dev.JWT", "description": "A developer, at the console."},
+                "console": {"type": "http", "scheme": "basic", "description": "The developers' console's id and secret."},
+                "homeserver": {"type": "http", "scheme": "bearer", "description": "The hs_token of a homeserver's registration."},
                 "operator": {"type": "http", "scheme": "bearer", "description": "The operator's secret."},
             },
-            "schemas": {"Error": error_schema(), "OAuthError": oauth_error_schema()},
+            "schemas": {"Error": error_schema(), "OAuthError": oauth_error_schema(), "MatrixError": matrix_error_schema()},
         },
     })
 }
@@ -116,10 +119,13 @@ fn security(route: &Route) -> Value {
                 TokenKind::Tep => json!({ "tep": scopes }),
                 TokenKind::Platform => json!({"platform": []}),
                 TokenKind::Client => json!({"client": []}),
+                TokenKind::Developer => json!({"developer": []}),
             })
             .collect(),
         Access::Operator => json!([{"operator": []}]),
         Access::Administrator => json!([{"administrator": []}]),
+        Access::Management => json!([{"administrator": []}, {"console": []}]),
+        Access::Homeserver => json!([{"homeserver": []}]),
         Access::Public | Access::Service => json!([]),
     }
 }
@@ -128,6 +134,7 @@ fn responses(route: &Route, shape: &Shape) -> Value {
     let content = match route.errors {
         ErrorForm::Tmcp => json!({ JSON: {"schema": {"$ref": "#/components/schemas/Error"}} }),
         ErrorForm::OAuth => json!({ JSON: {"schema": {"$ref": "#/components/schemas/OAuthError"}} }),
+        ErrorForm::Matrix => json!({ JSON: {"schema": {"$ref": "#/components/schemas/MatrixError"}} }),
         ErrorForm::Page => json!({"text/html": {"schema": {"type": "string"}}}),
     };
     let error = |description: &str| json!({"description": description, "content": content});
@@ -191,6 +198,11 @@ fn error_schema() -> Value {
         },
     });
     json!({"type": "object", "required": ["error"], "properties": {"error": error}})
+}
+
+fn matrix_error_schema() -> Value {
+    let text = json!({"type": "string"});
+    json!({"type": "object", "required": ["errcode", "error"], "properties": {"errcode": text, "error": text}})
 }
 
 fn oauth_error_schema() -> Value {

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use tmcp_protocol::client::Grant;
+use tmcp_protocol::developer::Role;
 use tmcp_protocol::routes::{IMAGES, Route};
 use tmcp_protocol::storage::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use tmcp_protocol::{Scope, routes};
@@ -220,6 +221,57 @@ fn matrix_token() -> Value {
     json!({"type": "string", "description": "The person's Matrix access token: used in this request, and not kept."})
 }
 
+fn developer_tokens() -> Value {
+    object(
+        &[("access_token", text()), ("token_type", text()), ("expires_in", int()), ("refresh_token", text())],
+        &[("developer_id", text()), ("roles", list(role())), ("organizations", list(membership()))],
+    )
+}
+
+fn role() -> Value {
+    json!({"type": "string", "enum": Role::ALL.map(Role::as_str)})
+}
+
+fn membership() -> Value {
+    object(&[("org_id", text()), ("name", text()), ("role", role())], &[])
+}
+
+fn organization(more: &[(&str, Value)]) -> Value {
+    let optional = [("description", or_null(text())), ("website", or_null(text())), ("contact_email", or_null(text()))];
+    object(&[&[("org_id", text()), ("name", text()), ("created_at", moment())], more].concat(), &optional)
+}
+
+fn invitation() -> Value {
+    object(
+        &[
+            ("invitation_id", text()),
+            ("org_id", text()),
+            ("matrix_user_id", matrix_id()),
+            ("role", role()),
+            ("invited_by", text()),
+            ("invited_at", moment()),
+            ("expires_at", moment()),
+            ("status", text()),
+        ],
+        &[("organization", or_null(text()))],
+    )
+}
+
+fn listed() -> Value {
+    object(
+        &[("matrix_user_id", matrix_id()), ("added_by", text()), ("added_at", moment())],
+        &[("developer_id", or_null(text())), ("note", or_null(text()))],
+    )
+}
+
+/// A body without members that nobody knows.
+fn strict(mut schema: Value) -> Value {
+    if let Some(members) = schema.as_object_mut() {
+        members.insert("additionalProperties".to_owned(), json!(false));
+    }
+    schema
+}
+
 fn standing() -> Value {
     object(&[("user_id", text()), ("status", text())], &[("suspended_until", or_null(moment()))])
 }
@@ -327,6 +379,33 @@ pub fn of(route: &Route) -> Option<Shape> {
         STAY_SHOW => page().asks("handle", text());
         STAY => form(&[("handle", text())], &[("token", text())]);
         STYLE => Shape::new("200", Some(("text/css", text())));
+        AS_TRANSACTION => gives(object(&[("success", flag())], &[])).takes(object(&[("events", list(any()))], &[]));
+        AS_PING => gives(any()).takes(object(&[], &[("transaction_id", or_null(text()))]));
+        AS_USER => gives(any());
+        AS_ROOM => gives(any());
+        DEVELOPER_AUTHORIZE => page().asks("response_type", text()).asks("client_id", text()).asks("redirect_uri", text())
+            .asks("state", text()).asks("code_challenge", text()).asks("code_challenge_method", text());
+        DEVELOPER_TOKEN => gives(developer_tokens()).takes(with_client(
+            &[("grant_type", json!({"type": "string", "enum": ["authorization_code", "refresh_token"]}))],
+            &[("code", code()), ("redirect_uri", text()), ("code_verifier", text()), ("refresh_token", text())],
+        ));
+        DEVELOPER_REVOKE => gives(object(&[("revoked", flag()), ("message", text())], &[]))
+            .takes(object(&[("token", text())], &[("token_type_hint", text())]));
+        ORGANIZATIONS => gives(object(&[("organizations", list(membership()))], &[]));
+        ORGANIZATION_CREATE => gives(organization(&[("created_by", matrix_id()), ("roles", list(any()))])).takes(strict(object(
+            &[("name", short(100))],
+            &[("description", or_null(text())), ("website", or_null(text())), ("contact_email", or_null(text()))],
+        )));
+        ORGANIZATION => gives(organization(&[("role", role()), ("members", list(any())), ("invitations", list(invitation()))]));
+        ORGANIZATION_INVITE => gives(invitation()).takes(strict(object(&[("matrix_user_id", matrix_id()), ("role", role())], &[])));
+        INVITATIONS => gives(object(&[("invitations", list(invitation()))], &[]));
+        INVITATION_ACCEPT => gives(membership());
+        INVITATION_END => nothing();
+        MEMBER_CHANGE => gives(object(&[("developer_id", text()), ("role", role())], &[])).takes(strict(object(&[("role", role())], &[])));
+        MEMBER_END => nothing();
+        WHITELIST => gives(object(&[("developers", list(listed()))], &[("next", or_null(text()))])).asks("after", text());
+        WHITELIST_ADD => gives(listed()).takes(strict(object(&[("matrix_user_id", matrix_id())], &[("note", or_null(short(500)))])));
+        DEVELOPER_END => nothing();
         STORAGE_LIST => gives(object(&[
             ("keys", list(object(&[("key", key()), ("size_bytes", int()), ("updated_at", moment())], &[("expires_at", or_null(moment()))]))),
             ("pagination", object(&[("limit", int()), ("has_more", flag())], &[("next_cursor", or_null(text()))])),

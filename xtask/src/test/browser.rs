@@ -32,13 +32,15 @@ impl Suite<'_> {
         // told of attacks, and whoever sends mail.
         let [port, second, odd] = [http::free_port()?, http::free_port()?, http::free_port()?];
         let [alerts, mail, saml] = [http::free_port()?, http::free_port()?, http::free_port()?];
+        let [delegating, delegated] = [http::free_port()?, http::free_port()?];
         let (saml_key, saml_certificate) = keys::pem_with_certificate("python")?;
         let server = self.start(runtime, runtime.name(), "browser", WIDE_LIMITS, |args| {
             args.with_keycloak = true;
             args.provider = second_provider(port);
             args.provider.push(mail_provider(mail));
             args.provider.push(saml_provider(saml, &saml_certificate));
-            args.homeserver = more_homeservers(second, odd);
+            args.provider.push(delegated_provider(delegated));
+            args.homeserver = more_homeservers(second, odd, delegating);
             args.set.push(r#"FEDERATION_DENY=["denied.example"]"#.to_owned());
             args.set.push(format!("ALERT_WEBHOOK=http://localhost:{alerts}/hook?secret=1"));
             // Long enough to change one's mind, short enough to wait for.
@@ -52,6 +54,7 @@ impl Suite<'_> {
         command.env("TMCP_SAML_PORT", saml.to_string()).env("TMCP_SAML_PYTHON", PYSAML2.interpreter(self.paths));
         command.env("TMCP_SAML_KEY", saml_key).env("TMCP_SAML_CERTIFICATE", saml_certificate).env("TMCP_XMLSEC", xmlsec);
         command.env("TMCP_SECOND_MATRIX_PORT", second.to_string()).env("TMCP_ODD_MATRIX_PORT", odd.to_string());
+        command.env("TMCP_DELEGATED_MATRIX_PORT", delegating.to_string()).env("TMCP_DELEGATED_PORT", delegated.to_string());
         command.env("TMCP_SYNAPSE_PYTHON", SYNAPSE.interpreter(self.paths));
         command.env("TMCP_PYTHON", AUTHLIB.interpreter(self.paths));
         let name = runtime.name();
@@ -60,15 +63,24 @@ impl Suite<'_> {
     }
 }
 
-/// A second homeserver, under a name that may come and under one that may not, and one with a certificate of its own making.
-fn more_homeservers(second: u16, odd: u16) -> Vec<String> {
+/// A second homeserver, under a name that may come and under one that may not, one with a certificate of its own making, and one that
+/// leaves sign-ins to another.
+fn more_homeservers(second: u16, odd: u16, delegating: u16) -> Vec<String> {
     let entry = |name: &str, url: String| json!({"server_name": name, "client_url": url}).to_string();
     let url = format!("http://localhost:{second}");
     vec![
         entry("second.example", url.clone()),
         entry("denied.example", url),
         entry("odd.example", format!("https://localhost:{odd}")),
+        entry("delegated.example", format!("http://localhost:{delegating}")),
     ]
+}
+
+/// The OAuth 2.0 server that a homeserver of the tests leaves sign-ins to.
+fn delegated_provider(port: u16) -> String {
+    json!({"id": "delegated", "kind": "matrix", "name": "Delegated", "server_name": "delegated.example",
+        "issuer": format!("http://localhost:{port}"), "client_id": "tmcp", "client_secret": "secret-of-the-delegated-one"})
+    .to_string()
 }
 
 /// Sign-ins by mail, which goes to the tests.

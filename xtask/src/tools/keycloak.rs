@@ -30,8 +30,13 @@ pub fn is_installed(paths: &Paths) -> bool {
 /// A command of Keycloak's own script.
 pub fn command(paths: &Paths) -> Command {
     let mut command = Command::new("bash");
-    command.arg(folder(paths).join("bin/kc.sh"));
+    command.arg(script(paths));
     command
+}
+
+/// That script.
+pub fn script(paths: &Paths) -> PathBuf {
+    folder(paths).join("bin/kc.sh")
 }
 
 /// Installs it if it is missing; Java and Maven come from Debian where that can be.

@@ -2,6 +2,7 @@
 //! `http://localhost:…` and ours `http://127.0.0.1:…`: two sites, as in life.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -39,10 +40,14 @@ impl Keycloak {
         keys: &Keys,
         progress: &Progress,
     ) -> Result<Self> {
+        Self::begin(keycloak::command(paths), data, keys, &realm(base_url, matrix_url, keys), progress)
+    }
+
+    /// The same with a realm, by a command of Keycloak's script.
+    pub fn begin(mut command: Command, data: &Path, keys: &Keys, realm: &str, progress: &Progress) -> Result<Self> {
         let step = progress.step("starting Keycloak");
         let (port, management) = (http::free_port()?, http::free_port()?);
         let url = format!("http://localhost:{port}");
-        let mut command = keycloak::command(paths);
         command.args(["start", "--optimized", "--http-enabled=true", "--http-host=127.0.0.1", "--cache=local"]);
         command.arg(format!("--http-port={port}")).arg(format!("--http-management-port={management}"));
         command.arg(format!("--hostname={url}"));
@@ -53,7 +58,7 @@ impl Keycloak {
         let mut group = Group::start("Keycloak", &mut command, &data.join("logs/keycloak.log"))?;
         let master = format!("{url}/realms/master");
         group.wait_until(READY_LIMIT, &step, || http::get(&master).is_ok_and(|answer| answer.status == 200))?;
-        import(&url, &realm(base_url, matrix_url, keys), &keys.admin_token)?;
+        import(&url, realm, &keys.admin_token)?;
         step.done();
         Ok(Self { group, url })
     }

@@ -40,6 +40,8 @@ pub struct Up {
     pub demo_app: PublicClient,
     /// The demo mini-app's confidential client.
     pub demo_backend: ConfidentialClient,
+    /// The developers' console.
+    pub developer_console: ConfidentialClient,
     /// Administrator's secret.
     pub admin_token: String,
     /// Operator's secret.
@@ -150,6 +152,7 @@ mod tests {
             )]),
             demo_app: PublicClient { client_id: "ma_demo".into() },
             demo_backend: ConfidentialClient { client_id: "ma_demo_backend".into(), client_secret: "s".into() },
+            developer_console: ConfidentialClient { client_id: "console".into(), client_secret: "s".into() },
             admin_token: "a".into(),
             operator_token: "o".into(),
             matrix_registration_secret: None,

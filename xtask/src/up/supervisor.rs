@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::config::{self, Config};
+use crate::config::{self, CONSOLE, Config};
 use crate::group::Group;
 use crate::interrupt;
 use crate::keys::Keys;
@@ -154,6 +154,7 @@ fn describe(plan: &Plan, keys: &Keys, server: &Group) -> Result<Up> {
         users: Default::default(),
         demo_app: PublicClient { client_id: DEMO_CLIENT.into() },
         demo_backend: ConfidentialClient { client_id: DEMO_BACKEND.into(), client_secret: keys.demo_client_secret.clone() },
+        developer_console: ConfidentialClient { client_id: CONSOLE.0.into(), client_secret: keys.console_secret.clone() },
         admin_token: keys.admin_token.clone(),
         operator_token: keys.operator_token.clone(),
         matrix_registration_secret: with_matrix(&keys.matrix_registration_secret),

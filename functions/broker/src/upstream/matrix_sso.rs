@@ -12,7 +12,8 @@ use tmcp_proof::{Homeserver, Proven, Refusal};
 use tmcp_protocol::{MatrixUserId, ServerName};
 use url::Url;
 
-async fn configured<P: Platform>(call: &Call<P>, server_name: &ServerName) -> Result<Homeserver, Failure> {
+/// The homeserver of that name.
+pub async fn configured<P: Platform>(call: &Call<P>, server_name: &ServerName) -> Result<Homeserver, Failure> {
     let found = tmcp_proof::find(call, Some(server_name.as_str())).await?;
     found.ok_or_else(|| Failure::unavailable(format!("{server_name} is not one of HOMESERVERS, or FEDERATION_DENY names it")))
 }
@@ -60,14 +61,18 @@ pub async fn prove<P: Platform>(
     if is_a_services(&id) {
         return Ok(Err(Refusal::ApplicationService));
     }
-    Ok(Ok(Proven {
+    Ok(Ok(proven(call, homeserver, &id)))
+}
+
+/// Somebody of a homeserver's. It cannot be told to ask anew.
+pub fn proven<P: Platform>(call: &Call<P>, homeserver: Homeserver, id: &MatrixUserId) -> Proven {
+    Proven {
         instance: homeserver.instance,
         username: id.localpart().to_owned(),
         external_id: id.to_string(),
         kind: "matrix".to_owned(),
         display_name: None,
         email: None,
-        // It cannot be told to ask anew.
         proven_at: call.now(),
-    }))
+    }
 }

@@ -1,6 +1,7 @@
 //! Proving at a provider who somebody is: one file per kind. What a provider gives us beside that, its tokens above all, is dropped.
 
 pub mod id_token;
+pub mod matrix_oauth;
 pub mod matrix_sso;
 pub mod oauth;
 pub mod openid;
@@ -29,7 +30,7 @@ pub async fn address<P: Platform>(call: &Call<P>, provider: &Provider, state: &s
     let back = callback(call, provider);
     match &provider.kind {
         Kind::Openid(issuer, registration) => {
-            let metadata = openid::metadata(call, issuer).await?;
+            let (metadata, _) = openid::metadata(call, issuer).await?;
             let mut url = authorization(metadata.authorization_endpoint, registration, &back, state, proofs);
             url.query_pairs_mut().append_pair("nonce", &proofs.nonce);
             if proofs.since.is_some() {
@@ -40,7 +41,10 @@ pub async fn address<P: Platform>(call: &Call<P>, provider: &Provider, state: &s
         Kind::OAuth(oauth, registration) => {
             Ok(authorization(oauth.authorization_endpoint.clone(), registration, &back, state, proofs))
         }
-        Kind::Matrix(server_name) => matrix_sso::address(call, server_name, &back, state).await,
+        Kind::Matrix(server_name, None) => matrix_sso::address(call, server_name, &back, state).await,
+        Kind::Matrix(server_name, Some(delegated)) => {
+            matrix_oauth::address(call, server_name, delegated, &back, state, proofs).await
+        }
         Kind::Saml(_) => saml::address(call, provider, state, proofs).await,
         Kind::Email(_) => {
             Url::parse(&email::page_of(call, provider, state)).map_err(|error| Failure::internal(error.to_string()))
@@ -69,7 +73,7 @@ pub async fn prove<P: Platform>(
     back: &str,
     proofs: &Proofs,
 ) -> Result<Result<Proven, Refusal>, Failure> {
-    let name = if matches!(provider.kind, Kind::Matrix(_)) { "loginToken" } else { "code" };
+    let name = if matches!(provider.kind, Kind::Matrix(_, None)) { "loginToken" } else { "code" };
     let Some(code) = answer.get(name).filter(|code| code.len() <= MAX_CODE) else {
         return Ok(Err(Refusal::Provider("no code")));
     };
@@ -79,7 +83,11 @@ pub async fn prove<P: Platform>(
             openid::prove(call, provider, issuer, redeemed(registration), answer.get("iss"), proofs).await
         }
         Kind::OAuth(oauth, registration) => oauth::prove(call, provider, oauth, redeemed(registration)).await,
-        Kind::Matrix(server_name) => matrix_sso::prove(call, server_name, code).await,
+        Kind::Matrix(server_name, None) => matrix_sso::prove(call, server_name, code).await,
+        Kind::Matrix(server_name, Some(delegated)) => {
+            let code = redeemed(&delegated.registration);
+            matrix_oauth::prove(call, server_name, &delegated.issuer, code, answer.get("iss")).await
+        }
         Kind::Saml(_) => saml::prove(call, provider, answer.require("state")?, code, proofs).await,
         Kind::Email(_) => email::prove(call, answer.require("state")?, code, call.now()).await,
     }
@@ -96,11 +104,16 @@ pub struct Redeemed<'a> {
     registration: &'a Registration,
 }
 
-fn token_request(endpoint: &Url, what: &Redeemed<'_>, by_header: bool) -> OutboundRequest {
-    let Registration { client_id, client_secret, .. } = what.registration;
+/// A form for an endpoint that asks who we are, with our secret in a header or in the form.
+pub fn form_request(
+    endpoint: &Url,
+    parameters: &[(&str, &str)],
+    registration: &Registration,
+    by_header: bool,
+) -> OutboundRequest {
+    let Registration { client_id, client_secret, .. } = registration;
     let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", "authorization_code").append_pair("code", what.code);
-    form.append_pair("redirect_uri", what.back).append_pair("code_verifier", what.verifier);
+    form.extend_pairs(parameters);
     let mut request = OutboundRequest::get(endpoint.as_str()).header("accept", "application/json");
     match client_secret {
         Some(secret) if by_header => {
@@ -128,7 +141,13 @@ pub async fn redeem<P: Platform>(
     what: &Redeemed<'_>,
     by_header: bool,
 ) -> Result<Result<Value, Refusal>, Failure> {
-    answered(call, trust, token_request(endpoint, what, by_header)).await
+    let parameters = [
+        ("grant_type", "authorization_code"),
+        ("code", what.code),
+        ("redirect_uri", what.back),
+        ("code_verifier", what.verifier),
+    ];
+    answered(call, trust, form_request(endpoint, &parameters, what.registration, by_header)).await
 }
 
 /// Sends a request to a provider and reads its JSON. A 4xx is a refusal of what we brought (or of us, which only the log can tell),

@@ -16,9 +16,13 @@ use url::Url;
 pub struct Metadata {
     /// Where people are sent.
     pub authorization_endpoint: Url,
-    token_endpoint: Url,
-    jwks_uri: Url,
-    by_header: bool,
+    /// Where codes are redeemed.
+    pub token_endpoint: Url,
+    /// Where tokens are taken back (RFC 8414 section 2).
+    pub revocation_endpoint: Option<Url>,
+    /// Whether our secret goes into a header.
+    pub by_header: bool,
+    jwks_uri: Option<Url>,
     names_issuer: bool,
 }
 
@@ -28,7 +32,7 @@ pub fn discovery(issuer: &str) -> String {
 }
 
 /// What a metadata document says, if it is of exactly that issuer: another one's endpoints are how providers are mixed up.
-fn read(document: &Value, issuer: &str) -> Result<Metadata, String> {
+pub fn read(document: &Value, issuer: &str) -> Result<Metadata, String> {
     if document.get("issuer").and_then(Value::as_str) != Some(issuer) {
         return Err("it is another issuer's".to_owned());
     }
@@ -43,22 +47,37 @@ fn read(document: &Value, issuer: &str) -> Result<Metadata, String> {
     Ok(Metadata {
         authorization_endpoint: endpoint("authorization_endpoint")?,
         token_endpoint: endpoint("token_endpoint")?,
-        jwks_uri: endpoint("jwks_uri")?,
+        revocation_endpoint: endpoint("revocation_endpoint").ok(),
+        jwks_uri: endpoint("jwks_uri").ok(),
         by_header: methods.is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic")),
         names_issuer: says("authorization_response_iss_parameter_supported"),
     })
 }
 
-/// The issuer's metadata. A document that cannot be used is asked for again in a minute.
-pub async fn metadata<P: Platform>(call: &Call<P>, issuer: &str) -> Result<Metadata, Failure> {
+impl Metadata {
+    /// Whether an answer is this issuer's, by what came with it (RFC 9207).
+    pub fn is_answer_of(&self, issuer: &str, iss: Option<&str>) -> bool {
+        iss.map_or(!self.names_issuer, |iss| iss == issuer)
+    }
+}
+
+/// What an OpenID provider's says, whose tokens its keys verify.
+fn usable(document: &Value, issuer: &str) -> Result<(Metadata, Url), String> {
+    let metadata = read(document, issuer)?;
+    let jwks_uri = metadata.jwks_uri.clone().ok_or_else(|| "jwks_uri is missing, or not https".to_owned())?;
+    Ok((metadata, jwks_uri))
+}
+
+/// The issuer's metadata, and where its keys are. A document that cannot be used is asked for again in a minute.
+pub async fn metadata<P: Platform>(call: &Call<P>, issuer: &str) -> Result<(Metadata, Url), Failure> {
     let url = discovery(issuer);
-    let document = documents::get(call, Trust::Configured, &url, |document| read(document, issuer).is_ok()).await?;
-    read(&document, issuer).map_err(|problem| Failure::unavailable(format!("{url}: {problem}")))
+    let document = documents::get(call, Trust::Configured, &url, |document| usable(document, issuer).is_ok()).await?;
+    usable(&document, issuer).map_err(|problem| Failure::unavailable(format!("{url}: {problem}")))
 }
 
 /// What an endpoint that the metadata names may reach: at the issuer's own origin what configuration may, elsewhere what anybody may
 /// name, so that a provider leads us to no private place.
-fn trust(issuer: &str, endpoint: &Url) -> Trust {
+pub fn trust(issuer: &str, endpoint: &Url) -> Trust {
     let own = Url::parse(issuer).is_ok_and(|issuer| issuer.origin() == endpoint.origin());
     if own { Trust::Configured } else { Trust::Untrusted }
 }
@@ -72,9 +91,9 @@ pub async fn prove<P: Platform>(
     iss: Option<&str>,
     proofs: &Proofs,
 ) -> Result<Result<Proven, Refusal>, Failure> {
-    let metadata = metadata(call, issuer).await?;
+    let (metadata, jwks_uri) = metadata(call, issuer).await?;
     // Checked before the code goes anywhere: it may be another provider's.
-    if iss.map_or(metadata.names_issuer, |iss| iss != issuer) {
+    if !metadata.is_answer_of(issuer, iss) {
         return Ok(Err(Refusal::Provider("the answer names another issuer, or none")));
     }
     let client_id = &code.registration.client_id;
@@ -87,7 +106,7 @@ pub async fn prove<P: Platform>(
         return Ok(Err(Refusal::Provider("no id token")));
     };
     let expected = id_token::Expected { issuer, client_id, nonce: &proofs.nonce, since: proofs.since, now: call.now() };
-    let claims = match verified(call, issuer, &metadata.jwks_uri, token).await?.and_then(|claims| expected.check(claims)) {
+    let claims = match verified(call, issuer, &jwks_uri, token).await?.and_then(|claims| expected.check(claims)) {
         Ok(claims) => claims,
         Err(refusal) => return Ok(Err(refusal)),
     };

@@ -23,8 +23,10 @@ const AIMS: &[Aim] = &[
     aim("0.9 of the floor on Spin", "spin", "spin-floor", 0.9),
     aim("ten times Synapse's account_data, on Workers", "workers-gateway", "synapse", 10.0),
     aim("ten times Synapse's account_data, on Spin", "spin", "synapse", 10.0),
-    aim("oidc-provider's refresh, on Workers", "workers-gateway", "oidc-provider", 1.0),
-    aim("oidc-provider's refresh, on Spin", "spin", "oidc-provider", 1.0),
+    aim("five times Keycloak's grants, on Workers", "workers-gateway", "keycloak", 5.0),
+    aim("five times Keycloak's grants, on Spin", "spin", "keycloak", 5.0),
+    aim("oidc-provider's grants, on Workers", "workers-gateway", "oidc-provider", 1.0),
+    aim("oidc-provider's grants, on Spin", "spin", "oidc-provider", 1.0),
 ];
 
 const fn aim(what: &'static str, ours: &'static str, peer: &'static str, least: f64) -> Aim {

@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(table["main"].as_str(), Some("build/index.js"));
         assert_eq!(table["account_id"].as_str(), Some("acc"));
         assert_eq!(table["services"][0]["service"].as_str(), Some("tmcp-auth-staging"));
-        assert_eq!(table["durable_objects"]["bindings"][0]["script_name"].as_str(), Some("tmcp-auth-staging"));
+        assert_eq!(table["durable_objects"]["bindings"][0]["script_name"].as_str(), Some("tmcp-subjects-staging"));
         assert_eq!(table["d1_databases"][0]["database_name"].as_str(), Some("tmcp-staging"));
         assert_eq!(table["d1_databases"][0]["database_id"].as_str(), Some("d1-id"));
         assert_eq!(table["kv_namespaces"][0]["id"].as_str(), Some("kv-id"));

@@ -33,7 +33,20 @@ use cloudflare::{Cloudflare, Token};
 use manifest::{Ids, Rendered};
 
 /// The host of the Durable Objects goes first, the public entry last.
-const ORDER: &[&str] = &["auth", "account", "broker", "consent", "identity", "saml", "storage", "ops", "gateway"];
+const ORDER: &[&str] = &[
+    "subjects",
+    "auth",
+    "account",
+    "broker",
+    "consent",
+    "developer",
+    "identity",
+    "lifecycle",
+    "saml",
+    "storage",
+    "ops",
+    "gateway",
+];
 /// Stands for an id that a dry run has no need to know.
 const NO_D1: &str = "00000000-0000-0000-0000-000000000000";
 const NO_KV: &str = "00000000000000000000000000000000";

@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_stub_has_the_classes_and_no_binding_to_another_worker() {
-        let full: Table = include_str!("../../../../functions/auth/wrangler.toml").parse().unwrap();
+        let full: Table = include_str!("../../../../functions/subjects/wrangler.toml").parse().unwrap();
         let stub = table(&full);
         assert_eq!(stub["migrations"], full["migrations"]);
         assert_eq!(stub["durable_objects"], full["durable_objects"]);

@@ -1,12 +1,11 @@
-//! Who sits at the browser: account keeps the sessions.
+//! Who sits at the browser, asked of account, which keeps the sessions.
 
-use crate::client::Client;
+use crate::browser::{Browser, Form, Session, signed_out};
 use serde::Deserialize;
 use serde_json::json;
 use tmcp_http::body;
 use tmcp_http::cookie::{self, Cookie};
 use tmcp_http::{Call, Failure, Reply, sha256_hex};
-use tmcp_pages::{Browser, Form, Session};
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::INTERNAL_BROWSER;
 
@@ -35,14 +34,14 @@ pub async fn current<P: Platform>(call: &Call<P>) -> Result<Option<Browser>, Fai
     }
 }
 
-/// Who is there, or the page by which they sign in and come back.
-pub async fn or_sign_in<P: Platform>(call: &Call<P>, client: Option<&Client>) -> Result<Result<Browser, Reply>, Failure> {
-    let (browser, seat) = ask(call, Some(&call.here()), client.map(|client| client.name.as_str())).await?;
+/// Who is there, or the page by which they sign in and come back; `app` is what sent them, as the page calls it.
+pub async fn or_sign_in<P: Platform>(call: &Call<P>, app: Option<&str>) -> Result<Result<Browser, Reply>, Failure> {
+    let (browser, seat) = ask(call, Some(&call.here()), app).await?;
     Ok(browser.ok_or_else(|| Reply::page(seat.page.unwrap_or_default())))
 }
 
 /// Who sent a form of ours; refuses one that another page made up.
 pub async fn sender<P: Platform>(call: &Call<P>, kind: Form, form: &body::Form) -> Result<Browser, Failure> {
     let token = form.require("token")?;
-    current(call).await?.ok_or_else(tmcp_pages::signed_out)?.sent(kind, token)
+    current(call).await?.ok_or_else(signed_out)?.sent(kind, token)
 }
