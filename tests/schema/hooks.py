@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import html
 import itertools
 import json
 import os
@@ -70,11 +71,51 @@ def app():
     return tep, mine, secret
 
 
+class Here(urllib.request.HTTPRedirectHandler):
+    """Goes nowhere by itself."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+def developer():
+    """A token of alice as a developer, by a browser of hers at the console's way in."""
+    base, console, alice = UP["base_url"], UP["developer_console"], UP["users"]["alice"]
+    ask("POST", f"{base}/admin/developers/whitelist", {"matrix_user_id": alice["user_id"]}, UP["admin_token"])
+    opener = urllib.request.build_opener(Here)
+
+    def browse(url, cookie=None, form=None):
+        request = urllib.request.Request(url, data=form and urllib.parse.urlencode(form).encode())
+        if cookie:
+            request.add_header("cookie", cookie)
+        try:
+            answer = opener.open(request, timeout=60)
+        except urllib.error.HTTPError as error:
+            answer = error
+        return answer.headers, answer.read().decode()
+
+    handed = ask("POST", f"{base}/api/v1/auth/browser", {}, sign_in(alice))["url"]
+    headers, page = browse(handed)
+    field = lambda name: html.unescape(page.split(f'name="{name}" value="')[1].split('"')[0])
+    fields = {name: field(name) for name in ("handle", "continue", "token")}
+    headers, _ = browse(f"{base}/account/continue", headers["set-cookie"].split(";")[0], fields)
+    verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    back = "http://127.0.0.1:5174/callback"
+    asked = {"response_type": "code", "client_id": console["client_id"], "redirect_uri": back, "state": "s",
+             "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method": "S256"}
+    headers, _ = browse(f"{base}/oauth2/developer/authorize?{urllib.parse.urlencode(asked)}", headers["set-cookie"].split(";")[0])
+    code = urllib.parse.parse_qs(urllib.parse.urlsplit(headers["location"]).query)["code"][0]
+    grant = {"grant_type": "authorization_code", "code": code, "redirect_uri": back, "code_verifier": verifier, **console}
+    return ask("POST", f"{base}/oauth2/developer/token", grant, form=True)["access_token"]
+
+
 TEP, CLIENT, SECRET = app()
 PLATFORM = sign_in(UP["users"]["alice"])
-TOKENS = {"platform": PLATFORM, "tep": TEP, "client": CLIENT, "operator": UP["operator_token"], "administrator": UP["admin_token"]}
+TOKENS = {"platform": PLATFORM, "tep": TEP, "client": CLIENT, "operator": UP["operator_token"], "administrator": UP["admin_token"],
+          "developer": developer(), "homeserver": UP["matrix_hs_token"]}
 # What each of them ends is its own.
-ENDING = {"post_api_v1_auth_logout": lambda: sign_in(UP["users"]["bob"]), "delete_api_v1_privacy_account": lambda: sign_in(somebody())}
+ENDING = {"post_api_v1_auth_logout": lambda: sign_in(UP["users"]["bob"]), "delete_api_v1_privacy_account": lambda: sign_in(somebody()),
+          "post_oauth2_developer_revoke": developer}
 
 
 @schemathesis.hook
@@ -96,5 +137,5 @@ def before_call(context, case, kwargs):
 def map_body(context, body):
     """A client that is asked who it is, says so."""
     if isinstance(body, dict) and "client_id" in body and context.operation.path.startswith("/oauth2/"):
-        return {**body, **SECRET}
+        return {**body, **(UP["developer_console"] if "/developer/" in context.operation.path else SECRET)}
     return body
