@@ -137,6 +137,11 @@ fn responses(route: &Route, shape: &Shape) -> Value {
         ErrorForm::Matrix => json!({ JSON: {"schema": {"$ref": "#/components/schemas/MatrixError"}} }),
         ErrorForm::Page => json!({"text/html": {"schema": {"type": "string"}}}),
     };
+    // A form is sent by a page, whose reader wants a page.
+    let mut content = content;
+    if let (Body::JsonOrForm(_), Some(kinds)) = (route.body, content.as_object_mut()) {
+        kinds.insert("text/html".to_owned(), json!({"schema": {"type": "string"}}));
+    }
     let error = |description: &str| json!({"description": description, "content": content});
     let leads_on = route.errors == ErrorForm::Page || matches!(route.body, Body::JsonOrForm(_));
     let mut responses = json!({"503": error("A part of the service does not answer.")});
@@ -173,6 +178,12 @@ fn responses(route: &Route, shape: &Shape) -> Value {
     if leads_on {
         add("400", "The request is not one that can be answered.");
         add("404", "There is nothing, or it is over.");
+    }
+    if shape.parameters.iter().any(|(place, ..)| *place == "query") {
+        add("400", "A parameter is wrong.");
+    }
+    for (status, description) in &shape.refusals {
+        add(status, description);
     }
     if route.limit.is_some() {
         add("429", "Too many requests; see Retry-After.");

@@ -16,6 +16,8 @@ pub struct Shape {
     pub parameters: Vec<(&'static str, &'static str, bool, Value)>,
     /// Good answers: status, and media type and schema where there is a body.
     pub good: Vec<(&'static str, Option<(&'static str, Value)>)>,
+    /// Refusals beside those that its access and body bring.
+    pub refusals: Vec<(&'static str, &'static str)>,
 }
 
 const JSON: &str = "application/json";
@@ -40,11 +42,21 @@ impl Shape {
         self
     }
 
+    fn refuses(mut self, refusals: &[(&'static str, &'static str)]) -> Self {
+        self.refusals.extend_from_slice(refusals);
+        self
+    }
+
     fn or(mut self, status: &'static str, content: Option<(&'static str, Value)>) -> Self {
         self.good.push((status, content));
         self
     }
 }
+
+const SIGNED_OUT: (&str, &str) = ("401", "Nobody is signed in, or the credentials do not hold.");
+const STALE: (&str, &str) = ("403", "The sign-in is too old for this, or another's.");
+const ABSENT: (&str, &str) = ("404", "There is nothing of that name.");
+const STANDS_AGAINST: (&str, &str) = ("409", "It stands against what is there.");
 
 /// 200 with JSON.
 fn gives(schema: Value) -> Shape {
@@ -295,7 +307,7 @@ pub fn of(route: &Route) -> Option<Shape> {
         OAUTH_SIGN_IN => gives(signed_in()).takes(object(
             &[("provider", text()), ("code", code()), ("code_verifier", short(128)), ("redirect_uri", text()), ("nonce", text())],
             &[("iss", text()), ("cancel_deletion", json!({"type": "string", "enum": ["true", ""]}))],
-        ));
+        )).refuses(&[ABSENT]);
         LOGOUT => nothing();
         TOKEN => {
             let grants: Vec<&str> = Grant::ALL.iter().map(|grant| grant.as_str()).collect();
@@ -337,8 +349,8 @@ pub fn of(route: &Route) -> Option<Shape> {
         AVATAR => gives(profile()).header("X-Matrix-Access-Token", matrix_token()).takes(json!({"type": "string", "format": "binary", "contentMediaType": IMAGES[0]}));
         SUSPEND => gives(standing()).takes(object(&[("user", short(255)), ("reason", short(500))], &[
             ("until", or_null(moment())), ("appeal_url", or_null(text())),
-        ]));
-        LIFT => gives(standing()).takes(object(&[("user", short(255))], &[]));
+        ])).refuses(&[ABSENT]);
+        LIFT => gives(standing()).takes(object(&[("user", short(255))], &[])).refuses(&[ABSENT]);
         SIGN_IN => page().asks("continue", text());
         SIGN_IN_CALLBACK => page().asks("state", text()).asks("code", code()).asks("loginToken", text()).asks("iss", text()).asks("error", text());
         EMAIL_SHOW => page().asks("state", text());
@@ -348,16 +360,16 @@ pub fn of(route: &Route) -> Option<Shape> {
         AUTHORIZE => page().asks("response_type", text()).asks("client_id", text()).asks("redirect_uri", text()).asks("scope", scopes())
             .asks("state", text()).asks("code_challenge", text()).asks("code_challenge_method", text());
         CONSENT_SHOW => gives(object(&[("miniapp", any()), ("requested_scopes", list(any()))], &[])).asks("session", text())
-            .or("200", Some(("text/html", text())));
+            .or("200", Some(("text/html", text()))).refuses(&[SIGNED_OUT, STALE, ABSENT]);
         CONSENT => nothing().or("200", Some(("text/html", text()))).takes(object(&[("session", text())], &[
             ("approve", flag()), ("decision", text()), ("token", text()), ("continue", text()),
-        ]));
+        ])).refuses(&[ABSENT]);
         CONSENT_HISTORY => gives(object(&[("consents", list(any())), ("history", list(any()))], &[("next", or_null(text()))])).asks("after", text());
         SESSIONS => gives(object(&[("browsers", list(any())), ("apps", list(any()))], &[]));
         SESSION_END => nothing();
         HAND_OVER => gives(object(&[("url", text()), ("expires_in", int())], &[])).takes(object(&[], &[("continue", text())]));
         TAKE_BACK => gives(object(&[("success", flag()), ("miniapp_id", text()), ("revoked_scopes", list(text()))], &[]))
-            .takes(object(&[("miniapp_id", text())], &[("scopes", or_null(list(text()))), ("reason", or_null(text()))]));
+            .takes(object(&[("miniapp_id", text())], &[("scopes", or_null(list(text()))), ("reason", or_null(text()))])).refuses(&[ABSENT]);
         DEVICE_PAGE => page().asks("user_code", text());
         DEVICE_ANSWER => form(&[("user_code", text())], &[("decision", text()), ("token", text()), ("session", text())]);
         CONTINUE_SHOW => page().asks("handle", text()).asks("continue", text());
@@ -367,15 +379,15 @@ pub fn of(route: &Route) -> Option<Shape> {
         ACCOUNT_END => form(&[("token", text())], &[("session", text()), ("continue", text())]);
         ACCOUNT_PROFILE => form(&[("token", text())], &[("display_name", text()), ("bio", text())]);
         LINK => form(&[("provider", text()), ("token", text())], &[("purpose", text())]);
-        LINK_SHOW => page().asks("handle", text());
-        LINK_CONFIRM => form(&[("handle", text()), ("token", text())], &[]);
-        UNLINK => form(&[("identity", text()), ("token", text())], &[]);
-        CHOOSE => form(&[("identity", text()), ("token", text())], &[]);
+        LINK_SHOW => page().asks("handle", text()).refuses(&[SIGNED_OUT, STALE]);
+        LINK_CONFIRM => form(&[("handle", text()), ("token", text())], &[]).refuses(&[STANDS_AGAINST]);
+        UNLINK => form(&[("identity", text()), ("token", text())], &[]).refuses(&[STANDS_AGAINST]);
+        CHOOSE => form(&[("identity", text()), ("token", text())], &[]).refuses(&[STANDS_AGAINST]);
         EXPORT => gives(any());
-        LEAVE => Shape::new("202", Some((JSON, object(&[("erased_at", moment())], &[]))));
+        LEAVE => Shape::new("202", Some((JSON, object(&[("erased_at", moment())], &[])))).refuses(&[STANDS_AGAINST]);
         ACCOUNT_EXPORT => form(&[("token", text())], &[]).or("200", Some((JSON, any())));
-        LEAVE_SHOW => page();
-        ACCOUNT_LEAVE => form(&[("token", text())], &[]);
+        LEAVE_SHOW => page().refuses(&[SIGNED_OUT, STALE]);
+        ACCOUNT_LEAVE => form(&[("token", text())], &[]).refuses(&[STANDS_AGAINST]);
         STAY_SHOW => page().asks("handle", text());
         STAY => form(&[("handle", text())], &[("token", text())]);
         STYLE => Shape::new("200", Some(("text/css", text())));
@@ -388,21 +400,21 @@ pub fn of(route: &Route) -> Option<Shape> {
         DEVELOPER_TOKEN => gives(developer_tokens()).takes(with_client(
             &[("grant_type", json!({"type": "string", "enum": ["authorization_code", "refresh_token"]}))],
             &[("code", code()), ("redirect_uri", text()), ("code_verifier", text()), ("refresh_token", text())],
-        ));
+        )).refuses(&[ABSENT]);
         DEVELOPER_REVOKE => gives(object(&[("revoked", flag()), ("message", text())], &[]))
             .takes(object(&[("token", text())], &[("token_type_hint", text())]));
         ORGANIZATIONS => gives(object(&[("organizations", list(membership()))], &[]));
         ORGANIZATION_CREATE => gives(organization(&[("created_by", matrix_id()), ("roles", list(any()))])).takes(strict(object(
             &[("name", short(100))],
             &[("description", or_null(text())), ("website", or_null(text())), ("contact_email", or_null(text()))],
-        )));
+        ))).refuses(&[STANDS_AGAINST]);
         ORGANIZATION => gives(organization(&[("role", role()), ("members", list(any())), ("invitations", list(invitation()))]));
-        ORGANIZATION_INVITE => gives(invitation()).takes(strict(object(&[("matrix_user_id", matrix_id()), ("role", role())], &[])));
+        ORGANIZATION_INVITE => gives(invitation()).takes(strict(object(&[("matrix_user_id", matrix_id()), ("role", role())], &[]))).refuses(&[STANDS_AGAINST]);
         INVITATIONS => gives(object(&[("invitations", list(invitation()))], &[]));
-        INVITATION_ACCEPT => gives(membership());
+        INVITATION_ACCEPT => gives(membership()).refuses(&[STANDS_AGAINST]);
         INVITATION_END => nothing();
-        MEMBER_CHANGE => gives(object(&[("developer_id", text()), ("role", role())], &[])).takes(strict(object(&[("role", role())], &[])));
-        MEMBER_END => nothing();
+        MEMBER_CHANGE => gives(object(&[("developer_id", text()), ("role", role())], &[])).takes(strict(object(&[("role", role())], &[]))).refuses(&[STANDS_AGAINST]);
+        MEMBER_END => nothing().refuses(&[STANDS_AGAINST]);
         WHITELIST => gives(object(&[("developers", list(listed()))], &[("next", or_null(text()))])).asks("after", text());
         WHITELIST_ADD => gives(listed()).takes(strict(object(&[("matrix_user_id", matrix_id())], &[("note", or_null(short(500)))])));
         DEVELOPER_END => nothing();
@@ -436,7 +448,7 @@ pub fn of(route: &Route) -> Option<Shape> {
         HEALTH => gives(object(&[("status", text()), ("version", text())], &[]));
         READY => gives(object(&[("status", text()), ("checks", any())], &[]));
         METRICS => Shape::new("200", Some(("text/plain", text())));
-        MIGRATE => gives(object(&[("applied", list(text()))], &[]));
+        MIGRATE => gives(object(&[("applied", list(text()))], &[])).refuses(&[("400", "The platform has its own tool for it.")]);
         MAINTENANCE => gives(any());
         REGISTER_CLIENT => gives(object(
             &[("client_id", text()), ("app_id", text()), ("kind", text()), ("grants", list(text()))],
@@ -449,7 +461,7 @@ pub fn of(route: &Route) -> Option<Shape> {
             ("grants", or_null(list(text()))), ("developer", or_null(text())), ("icon_url", or_null(text())), ("host", flag()),
             ("official", flag()),
         ]));
-        AUDIT => gives(object(&[("rows", list(any())), ("head", any())], &[("checkpoint", any())])).asks("after", text());
+        AUDIT => gives(object(&[("rows", list(any())), ("head", any())], &[("checkpoint", or_null(any()))])).asks("after", text());
         STORAGE_KEYS => gives(object(&[("values", any())], &[]));
     }
     None
