@@ -7,17 +7,16 @@ use crate::cors::Reader;
 use crate::credentials;
 use crate::failure::Failure;
 use crate::group::Around;
+use crate::known::{console, is_console, registrations};
 use crate::pipeline::{admitted, holder_of_secret};
 use crate::same_secret;
-use crate::settings::{InvalidSetting, remembered, require};
 use crate::subject;
 use http::HeaderMap;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
-use tmcp_ports::{Config, Platform, Sql};
+use tmcp_ports::{Platform, Sql};
 use tmcp_protocol::ErrorCode;
-use tmcp_protocol::appservice::{self, Registration};
-use tmcp_protocol::developer::Console;
+use tmcp_protocol::appservice::Registration;
 use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{Access, Route};
 use tmcp_protocol::token::{TokenError, TokenKind};
@@ -32,11 +31,13 @@ pub trait Callers: Sized + 'static {
 
     /// The holder of a request's token.
     fn holder<P: Platform>(
-        route: &'static Route,
-        kinds: &[TokenKind],
-        around: &Around<P>,
-        headers: &HeaderMap,
-    ) -> impl Future<Output = Result<Caller, Failure>> + Send;
+        _: &'static Route,
+        _: &[TokenKind],
+        _: &Around<P>,
+        _: &HeaderMap,
+    ) -> impl Future<Output = Result<Caller, Failure>> + Send {
+        ready(Err(Failure::internal("a token at a function that takes none")))
+    }
 
     /// Who has a secret of this function's own: a homeserver, the developers' console.
     fn known<P: Platform>(_: &P, _: &HeaderMap) -> Result<Caller, Failure> {
@@ -45,11 +46,13 @@ pub trait Callers: Sized + 'static {
 
     /// Notes what has to be noted of a request with a token.
     fn note<P: Platform>(
-        route: &'static Route,
-        around: &Around<P>,
-        caller: &Caller,
-        granted: bool,
-    ) -> impl Future<Output = Result<(), Failure>> + Send;
+        _: &'static Route,
+        _: &Around<P>,
+        _: &Caller,
+        _granted: bool,
+    ) -> impl Future<Output = Result<(), Failure>> + Send {
+        ready(Ok(()))
+    }
 }
 
 /// Holders of any token.
@@ -91,10 +94,6 @@ impl Callers for People {
     ) -> Result<Caller, Failure> {
         holder::<P, Self>(route, kinds, around, headers).await
     }
-
-    async fn note<P: Platform>(_: &'static Route, _: &Around<P>, _: &Caller, _: bool) -> Result<(), Failure> {
-        Ok(())
-    }
 }
 
 impl Callers for Developers {
@@ -119,25 +118,16 @@ impl Callers for Developers {
     }
 
     fn known<P: Platform>(platform: &P, headers: &HeaderMap) -> Result<Caller, Failure> {
-        if !matches!(credentials::basic(headers), Ok(Some(_))) {
+        let Ok(Some((id, secret))) = credentials::basic(headers) else {
             return holder_of_secret(Access::Administrator, platform, headers);
-        }
-        let (console, shown) = (console(platform)?, credentials::basic(headers)?);
-        let holds = console.zip(shown).is_some_and(|(console, (id, secret))| is_console(&console, &id, &secret));
+        };
+        let holds = console(platform)?.is_some_and(|console| is_console(&console, &id, &secret));
         if holds { Ok(Caller::Console) } else { Err(Failure::token("not the console")) }
-    }
-
-    async fn note<P: Platform>(_: &'static Route, _: &Around<P>, _: &Caller, _: bool) -> Result<(), Failure> {
-        Ok(())
     }
 }
 
 impl Callers for Homeservers {
     const KINDS: &'static [TokenKind] = &[];
-
-    async fn holder<P: Platform>(_: &'static Route, _: &[TokenKind], _: &Around<P>, _: &HeaderMap) -> Result<Caller, Failure> {
-        Err(Failure::internal("a token at a function that takes none"))
-    }
 
     fn known<P: Platform>(platform: &P, headers: &HeaderMap) -> Result<Caller, Failure> {
         let registrations = registrations(platform)?;
@@ -149,51 +139,10 @@ impl Callers for Homeservers {
             || Failure::new(ErrorCode::InsufficientPermissions, "this is no homeserver's token").because("not an hs_token");
         found.cloned().map(|one| Caller::Homeserver(Arc::new(one))).ok_or_else(wrong)
     }
-
-    async fn note<P: Platform>(_: &'static Route, _: &Around<P>, _: &Caller, _: bool) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
-/// The configured developers' console; none where nothing is configured.
-pub fn console<P: Platform>(platform: &P) -> Result<Option<Arc<Console>>, InvalidSetting> {
-    let name = "DEVELOPER_CONSOLE";
-    match platform.config().get(name) {
-        Some(value) if !value.expose().is_empty() => {
-            remembered(platform, "console", |platform| require(platform.config(), name, Console::parse)).map(Some)
-        }
-        _ => Ok(None),
-    }
-}
-
-/// Whether these are the console's credentials.
-pub fn is_console(console: &Console, id: &str, secret: &str) -> bool {
-    // Both are compared, whatever the first says.
-    let (id, secret) = (same_secret(id, &console.client_id), same_secret(secret, console.client_secret.expose()));
-    id && secret
-}
-
-/// The configured registrations with homeservers; none where nothing is configured.
-pub fn registrations<P: Platform>(platform: &P) -> Result<Arc<Vec<Registration>>, InvalidSetting> {
-    remembered(platform, "appservices", |platform| {
-        let name = "APPSERVICES";
-        match platform.config().get(name) {
-            Some(value) if !value.expose().is_empty() => require(platform.config(), name, appservice::parse),
-            _ => Ok(Vec::new()),
-        }
-    })
 }
 
 impl Callers for Nobody {
     const KINDS: &'static [TokenKind] = &[];
-
-    async fn holder<P: Platform>(_: &'static Route, _: &[TokenKind], _: &Around<P>, _: &HeaderMap) -> Result<Caller, Failure> {
-        Err(Failure::internal("a token at a function that takes none"))
-    }
-
-    async fn note<P: Platform>(_: &'static Route, _: &Around<P>, _: &Caller, _: bool) -> Result<(), Failure> {
-        Ok(())
-    }
 }
 
 async fn holder<P: Platform, C: Callers>(

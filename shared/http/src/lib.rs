@@ -20,6 +20,7 @@ pub mod failure;
 pub mod group;
 mod holders;
 pub mod internal;
+mod known;
 pub mod metrics;
 pub mod outbox;
 pub mod page;
@@ -37,7 +38,8 @@ pub use call::Call;
 pub use caller::Caller;
 pub use failure::{Failure, Reply};
 pub use group::{Group, serve};
-pub use holders::{Callers, Developers, Everybody, Homeservers, Nobody, People, console, is_console, registrations};
+pub use holders::{Callers, Developers, Everybody, Homeservers, Nobody, People};
+pub use known::{console, is_console, registrations};
 pub use settings::Settings;
 
 /// SHA-256 as lower-case hexadecimal: how tokens and secrets of high entropy are kept.

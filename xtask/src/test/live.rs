@@ -38,7 +38,7 @@ impl Suite<'_> {
         if matches!(kind, None | Some(Kind::Browser)) {
             self.browser(runtime)?;
         }
-        if matches!(kind, Some(Kind::Schema)) {
+        if matches!(kind, None | Some(Kind::Schema)) {
             self.schema(runtime)?;
         }
         if matches!(kind, None | Some(Kind::E2e)) && !limits.is_empty() {

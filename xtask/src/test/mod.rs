@@ -44,8 +44,7 @@ pub enum Kind {
     E2e,
     /// The pages in a real Chromium, and client libraries that drive every grant, against each runtime with a Synapse.
     Browser,
-    /// Requests that follow openapi.json and requests that nearly do, made up by schemathesis, against each runtime. Not among "all"
-    /// yet: it has never passed.
+    /// Requests that follow openapi.json and requests that nearly do, made up by schemathesis, against each runtime.
     Schema,
     /// Deploying: against a stand-in for Cloudflare's API, and the dry runs.
     Deploy,
