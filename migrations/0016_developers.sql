@@ -50,6 +50,7 @@ CREATE TABLE organization_invitations (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX organization_invitations_of ON organization_invitations (matrix_user_id);
+CREATE INDEX organization_invitations_by ON organization_invitations (invited_by);
 CREATE INDEX organization_invitations_expiry ON organization_invitations (expires_at);
 
 -- Codes for the console: a minute, once.
@@ -84,6 +85,8 @@ CREATE TABLE developer_sessions (
 CREATE INDEX developer_sessions_of ON developer_sessions (uid);
 CREATE INDEX developer_sessions_from ON developer_sessions (platform_session);
 CREATE INDEX developer_sessions_end ON developer_sessions (ends_at);
+CREATE INDEX developer_sessions_ended ON developer_sessions (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX developer_sessions_developer ON developer_sessions (developer);
 
 CREATE TABLE developer_tokens (
     hash TEXT NOT NULL PRIMARY KEY,

@@ -1,6 +1,6 @@
 //! One connection: it sends its requests in turn, and opens again when the server closed between two of them.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -80,7 +80,10 @@ impl Connection {
             }
             self.reopened += 1;
         }
-        let server: SocketAddr = self.authority.parse().with_context(|| format!("{} is no address", self.authority))?;
+        // Nothing is asked for a name that is an address; `localhost` is in a file.
+        let found = self.authority.to_socket_addrs().with_context(|| format!("{} is no address", self.authority))?;
+        let server =
+            found.into_iter().find(SocketAddr::is_ipv4).with_context(|| format!("{} has no IPv4 address", self.authority))?;
         let socket = TcpSocket::new_v4()?;
         socket.bind((self.address, 0).into()).with_context(|| format!("cannot send from {}", self.address))?;
         let stream = socket.connect(server).await.with_context(|| format!("cannot reach {server}"))?;

@@ -158,12 +158,12 @@ pub async fn cut_off<P: Platform>(call: &Call<P>, row: &CutOffRow) -> Result<(),
         stmt!(sql::END_HAND_OVERS, uid),
     ];
     call.platform.sql().batch(batch).await?;
-    let _: Value = call.ask(&INTERNAL_END_DEVELOPER, &json!({ "uid": uid })).await??;
     // Those of sessions that ended, too: who died here had ended them, and their access tokens may live yet.
     let apps: Vec<App> = call.ask(&INTERNAL_APPS, &json!({"uid": uid, "all": true})).await??;
     for app in apps {
         let _: Value = call.ask(&INTERNAL_END_APP, &json!({"uid": uid, "app_id": app.app_id})).await??;
     }
+    let _: Value = call.ask(&INTERNAL_END_DEVELOPER, &json!({ "uid": uid })).await??;
     call.platform.sql().query(stmt!(sql::FINISH_CUT_OFF, row.note.as_str())).await?;
     Ok(())
 }

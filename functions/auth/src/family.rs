@@ -81,15 +81,14 @@ pub async fn finish_ending<P: Platform>(call: &Call<P>, uid: &Uid, session: &str
     // An exchange that was on its way stored its family first and asks for the session after: either it was refused, or it is here.
     end_families(call, stmt!(sql::END_LATE_FAMILIES, session, call.now())).await?;
     end_browsers(call, session).await?;
+    // Last: a grant at the console asks for the session, which has ended, or finds its code gone.
+    let _: serde_json::Value = call.ask(&INTERNAL_END_DEVELOPER, &serde_json::json!({ "platform_session": session })).await??;
     call.platform.sql().query(stmt!(sql::FINISH_ENDING, session)).await?;
     Ok(())
 }
 
-/// Browser sessions, and the developers' console's.
 async fn end_browsers<P: Platform>(call: &Call<P>, session: &str) -> Result<(), Failure> {
-    for route in [&INTERNAL_END_BROWSERS, &INTERNAL_END_DEVELOPER] {
-        let _: serde_json::Value = call.ask(route, &serde_json::json!({ "platform_session": session })).await??;
-    }
+    let _: serde_json::Value = call.ask(&INTERNAL_END_BROWSERS, &serde_json::json!({ "platform_session": session })).await??;
     Ok(())
 }
 

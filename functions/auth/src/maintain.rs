@@ -16,11 +16,16 @@ const LATE_MS: i64 = 60_000;
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let subjects = call.platform.entities().maintain::<Subject>(100).await?;
     let open: Vec<EndingRow> = call.platform.sql().rows(stmt!(sql::OPEN_ENDINGS, call.now().plus(-LATE_MS))).await?;
+    let mut finished = 0;
     for ending in &open {
-        family::finish_ending(&call, &ending.uid, &ending.session).await?;
+        // One that fails does not keep the others from it.
+        match family::finish_ending(&call, &ending.uid, &ending.session).await {
+            Ok(()) => finished += 1,
+            Err(failure) => call.note(format!("ending {}: {}", ending.session, failure.cause().unwrap_or_default())),
+        }
     }
     let before = call.now().plus(-REMEMBER_MS);
     let forget = [sql::FORGET_TOKENS, sql::FORGET_FAMILIES, sql::FORGET_CODES, sql::FORGET_DEVICES];
     call.platform.sql().batch(forget.into_iter().map(|statement| stmt!(statement, before)).collect()).await?;
-    Reply::json(&serde_json::json!({ "subjects_woken": subjects, "endings_finished": open.len() }))
+    Reply::json(&serde_json::json!({ "subjects_woken": subjects, "endings_finished": finished }))
 }

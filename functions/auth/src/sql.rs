@@ -126,7 +126,8 @@ pub const BEGIN_ENDING: &str =
 /// It is ended.
 pub const FINISH_ENDING: &str = "DELETE FROM session_endings WHERE session = ?1";
 /// Those that nobody finished for a while.
-pub const OPEN_ENDINGS: &str = "SELECT session, uid FROM session_endings WHERE created_at <= ?1 LIMIT 100";
+pub const OPEN_ENDINGS: &str =
+    "SELECT session, uid FROM session_endings WHERE created_at <= ?1 ORDER BY created_at DESC LIMIT 100";
 
 /// Tokens of families that are over for a day.
 pub const FORGET_TOKENS: &str = "DELETE FROM refresh_tokens WHERE family IN (SELECT id FROM refresh_families \

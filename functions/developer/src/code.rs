@@ -7,6 +7,7 @@
 //! for a minute; or the session was stored and its token is over in thirty days, used by nobody.
 
 use crate::issue::{self, Whom};
+use crate::organizations;
 use crate::sql::{self, CodeRow};
 use crate::token::{invalid_grant, not_whitelisted};
 use serde_json::json;
@@ -45,10 +46,10 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form) -> Result<Reply, Fa
     }
     let platform = SubjectId::user(&row.uid, PLATFORM);
     let generation = call.enter(&platform, LimitClass::TokenGeneration, Some(&row.platform_session)).await?;
-    if generation != Some(row.generation) {
+    if generation.is_none_or(|now| row.generation < now) {
         return Err(invalid_grant("signed out since"));
     }
-    let developer = enlist(call, &row).await?;
+    let developer = enlist(call, &row, &hash).await?;
     let organizations = issue::memberships(call, &developer).await?;
     let (uid, matrix, session) = (&row.uid, &row.matrix_user_id, row.session.as_str());
     let whom = Whom { uid, matrix, developer: &developer, session, generation: row.generation };
@@ -82,7 +83,7 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form) -> Result<Reply, Fa
 }
 
 /// The person as a developer; the first time, with an organisation.
-async fn enlist<P: Platform>(call: &Call<P>, row: &CodeRow) -> Result<String, Failure> {
+async fn enlist<P: Platform>(call: &Call<P>, row: &CodeRow, code: &str) -> Result<String, Failure> {
     let (own, org, now) = (issue::fresh(call, "developer"), issue::fresh(call, "org"), call.now());
     let (uid, matrix) = (row.uid.as_str(), row.matrix_user_id.as_str());
     let founded = json!({"developer_id": own, "role": "admin"});
@@ -95,8 +96,8 @@ async fn enlist<P: Platform>(call: &Call<P>, row: &CodeRow) -> Result<String, Fa
         ..Entry::default()
     };
     let batch = vec![
-        stmt!(sql::ENLIST, own.as_str(), uid, matrix, now),
-        stmt!(sql::FOUND_OWN, org.as_str(), row.matrix_user_id.localpart(), own.as_str(), now, matrix),
+        stmt!(sql::ENLIST, own.as_str(), code, now),
+        stmt!(sql::FOUND_OWN, org.as_str(), organizations::own_name(&row.matrix_user_id), own.as_str(), now, matrix),
         stmt!(sql::FOUNDER, org.as_str(), own.as_str(), now),
         call.audit_where(sql::AUDIT_ENLIST, entry("developer.enlist", &own, None), &[&own]),
         call.audit_where(sql::AUDIT_FOUNDED, entry("organization.create", &org, Some(founded)), &[&org]),

@@ -1,6 +1,6 @@
 //! GET /organizations/v1, POST /organizations/v1/create and GET /organizations/v1/{org_id} (TMCP 1.12).
 //!
-//! To found one: `name!` (at most 100 characters), `description?`, `website?` (https), `contact_email?`.
+//! To found one: `name!` (at most 100 bytes), `description?`, `website?` (https), `contact_email?`.
 //!
 //! | answer | when |
 //! |---|---|
@@ -18,11 +18,13 @@ use serde_json::{Value, json};
 use tmcp_http::audit::Entry;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_protocol::MatrixUserId;
 use tmcp_protocol::developer::Role;
 use url::Url;
 
-/// Characters.
+/// Bytes: the names of twenty organisations stand in a token.
 const MAX_NAME: usize = 100;
+/// Characters.
 const MAX_DESCRIPTION: usize = 1000;
 const MAX_ADDRESS: usize = 500;
 
@@ -37,11 +39,10 @@ struct Founding {
 
 impl Founding {
     fn check(&self) -> Result<(), Failure> {
-        let is_line = |text: &str, most: usize| {
-            !text.trim().is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control)
-        };
+        let is_line =
+            |text: &str, most: usize| !text.trim().is_empty() && text.len() <= most && !text.chars().any(char::is_control);
         if !is_line(&self.name, MAX_NAME) {
-            return Err(Failure::invalid(format!("name must be a name of at most {MAX_NAME} characters on one line")));
+            return Err(Failure::invalid(format!("name must be a name of at most {MAX_NAME} bytes on one line")));
         }
         if self.description.as_ref().is_some_and(|text| text.chars().count() > MAX_DESCRIPTION) {
             return Err(Failure::invalid(format!("description may have at most {MAX_DESCRIPTION} characters")));
@@ -62,6 +63,11 @@ impl Founding {
         }
         Ok(())
     }
+}
+
+/// What the first organisation of somebody is called, which a Matrix id has in ASCII.
+pub fn own_name(matrix: &MatrixUserId) -> String {
+    matrix.localpart().chars().take(MAX_NAME).collect()
 }
 
 fn member(row: &MemberRow) -> Value {

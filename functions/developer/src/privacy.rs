@@ -1,9 +1,10 @@
 //! What developer holds about a person: for their export, and to be erased (POST /internal/export/developer, /internal/erase/developer).
 //!
 //! Who leaves takes their memberships along. An organisation that would be without an admin gets the oldest of its developers for one; one
-//! that has none but viewers is dissolved. What if it dies? Whoever was made an admin is one, and the next run goes on.
+//! that has none but viewers is dissolved, in one batch. What if it dies? The next run finds what is left.
 
 use crate::issue;
+use crate::organizations;
 use crate::sql::{self, DeveloperRow, InvitationRow, ListedRow, MemberRow};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -65,23 +66,33 @@ pub async fn export<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 pub async fn erase<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let Whose { uid } = call.message()?;
     let database = call.platform.sql();
+    let mut known = matrix_ids(&call, &uid).await?;
     let developer: Option<DeveloperRow> = database.first(stmt!(sql::DEVELOPER_OF, uid.as_str())).await?;
-    if let Some(DeveloperRow { id, .. }) = &developer {
+    let mut batch = Vec::new();
+    if let Some(DeveloperRow { id, matrix_user_id, .. }) = developer {
+        // Told of as they are now; whom it is once it is done is decided in the batch.
         let heirs: Vec<MemberRow> = database.rows(stmt!(sql::HEIRS, id.as_str())).await?;
-        for heir in heirs {
+        let dying: Vec<MemberRow> = database.rows(stmt!(sql::DYING, id.as_str())).await?;
+        batch.push(stmt!(sql::INHERIT, id.as_str()));
+        batch.extend(heirs.iter().map(|heir| {
             let (org, member) = (heir.org.as_str(), heir.developer.as_str());
             let detail = Some(json!({"developer_id": member, "role": heir.role, "becomes": "admin"}));
-            let target = Some(org);
-            let entry = Entry { action: "organization.inherit", outcome: "ok", target, detail, ..Entry::default() };
-            database.batch(vec![stmt!(sql::INHERIT, org, member), call.audit(entry)]).await?;
-        }
-        let mut batch: Vec<_> = sql::DISSOLVE.iter().map(|statement| stmt!(*statement, id.as_str())).collect();
-        batch.push(stmt!(sql::FORGET_MEMBERSHIPS, id.as_str()));
-        database.batch(batch).await?;
+            let entry = Entry { action: "organization.inherit", outcome: "ok", target: Some(org), detail, ..Entry::default() };
+            call.audit_where(sql::AUDIT_INHERITED, entry, &[org, member])
+        }));
+        batch.extend(sql::DISSOLVE.iter().map(|statement| stmt!(*statement, id.as_str())));
+        batch.extend(dying.iter().map(|member| {
+            let org = member.org.as_str();
+            let entry = Entry { action: "organization.dissolve", outcome: "ok", target: Some(org), ..Entry::default() };
+            call.audit_where(sql::AUDIT_DISSOLVED, entry, &[org])
+        }));
+        batch.push(stmt!(sql::RENAME, id.as_str(), organizations::own_name(&matrix_user_id)));
+        batch.extend([sql::FORGET_INVITED, sql::FORGET_MEMBERSHIPS].map(|statement| stmt!(statement, id.as_str())));
+        // The one that they were listed by, though they may have taken it away since.
+        known.push(matrix_user_id.to_string());
     }
-    let mut batch = Vec::new();
-    for matrix in matrix_ids(&call, &uid).await? {
-        batch.extend(sql::FORGET_MATRIX_ID.map(|statement| stmt!(statement, matrix.as_str())));
+    for matrix in known {
+        batch.extend(sql::FORGET_MATRIX_ID.map(|statement| stmt!(statement, matrix.as_str(), uid.as_str())));
     }
     batch.extend(sql::ERASE.map(|statement| stmt!(statement, uid.as_str())));
     database.batch(batch).await?;

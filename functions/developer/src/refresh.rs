@@ -23,7 +23,16 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form) -> Result<Reply, Fa
     let hash = sha256_hex(form.require("refresh_token")?);
     let row = find(call, &hash).await?.ok_or_else(|| invalid_grant("unknown"))?;
     call.is_about(Some(row.uid.as_str()), Some(PLATFORM));
+    let (uid, developer) = (&row.uid, row.developer.as_str());
+    let entry = |outcome| Entry {
+        action: "developer.refresh",
+        outcome,
+        actor: Some(uid.as_str()),
+        target: Some(developer),
+        ..Entry::default()
+    };
     if row.listed == 0 {
+        call.platform.sql().query(call.audit(entry("refused"))).await?;
         return Err(not_whitelisted());
     }
     // The generation is read before the token is used up: whoever signs the person out in between ends the session in SQL after that,
@@ -32,14 +41,16 @@ pub async fn grant<P: Platform>(call: &Call<P>, form: &Form) -> Result<Reply, Fa
     let generation = call.enter(&platform, LimitClass::TokenRefresh, Some(&row.platform_session)).await?;
     let generation = generation.ok_or_else(|| invalid_grant("signed out since"))?;
     let organizations = issue::memberships(call, &row.developer).await?;
-    let (uid, matrix, developer, session) = (&row.uid, &row.matrix_user_id, row.developer.as_str(), row.session.as_str());
+    let (matrix, session) = (&row.matrix_user_id, row.session.as_str());
     let access_token = issue::access_token(call, Whom { uid, matrix, developer, session, generation }, &organizations).await?;
     let (now, next) = (call.now(), issue::refresh_token(call));
+    let successor = sha256_hex(&next);
     let batch = vec![
         stmt!(sql::USE_TOKEN, hash.as_str(), now),
-        stmt!(sql::NEXT_TOKEN, hash.as_str(), sha256_hex(&next), now, now.plus(issue::TOKEN_MS)),
+        stmt!(sql::NEXT_TOKEN, hash.as_str(), successor.as_str(), now, now.plus(issue::TOKEN_MS)),
+        call.audit_where(sql::AUDIT_NEXT, entry("ok"), &[&successor]),
     ];
-    if call.platform.sql().batch(batch).await?.pop().is_none_or(|rows| rows.is_empty()) {
+    if call.platform.sql().batch(batch).await?.get(1).is_none_or(|rows| rows.is_empty()) {
         return Err(refuse(call, &hash).await?);
     }
     Reply::json(&json!({

@@ -44,11 +44,14 @@ pub const FIND_TOKEN: &str = "SELECT t.expires_at, t.used_at, s.id AS session, s
 /// Uses a token up, once, while session and list hold.
 pub const USE_TOKEN: &str = "UPDATE developer_tokens SET used_at = ?2 WHERE hash = ?1 AND used_at IS NULL AND expires_at > ?2 \
     AND EXISTS (SELECT 1 FROM developer_sessions s WHERE s.id = developer_tokens.session AND s.ended_at IS NULL AND s.ends_at > ?2 \
-    AND s.developer IN (SELECT d.id FROM developers d WHERE d.matrix_user_id IN (SELECT matrix_user_id FROM developer_whitelist)))";
+    AND EXISTS (SELECT 1 FROM developers d WHERE d.id = s.developer \
+    AND EXISTS (SELECT 1 FROM developer_whitelist w WHERE w.matrix_user_id = d.matrix_user_id)))";
 /// Its one successor: `parent` is unique, so that the loser of a race gets no row.
 pub const NEXT_TOKEN: &str = "INSERT INTO developer_tokens (hash, session, parent, created_at, expires_at) \
     SELECT ?2, t.session, t.hash, ?3, MIN(?4, s.ends_at) FROM developer_tokens t JOIN developer_sessions s ON s.id = t.session \
     WHERE t.hash = +?1 AND t.used_at = +?3 AND s.ended_at IS NULL ON CONFLICT (parent) DO NOTHING RETURNING hash";
+/// Tells of a refresh that counted.
+pub const AUDIT_NEXT: &str = audit_where!("EXISTS (SELECT 1 FROM developer_tokens WHERE hash = ?10)");
 /// Who somebody with an access token is, if they still are.
 pub const STANDING: &str = "SELECT d.id, d.uid, d.matrix_user_id FROM developer_sessions s JOIN developers d ON d.id = s.developer \
     JOIN developer_whitelist w ON w.matrix_user_id = d.matrix_user_id WHERE s.id = +?1 AND s.ended_at IS NULL AND s.ends_at > +?2";
@@ -77,8 +80,9 @@ pub fn end_person(uid: &str, now: Millis) -> Vec<Statement> {
     vec![stmt!(DROP_CODES, uid), stmt!(END_SESSIONS, uid, now)]
 }
 
-/// The person is a developer from now on, or known by another Matrix id.
-pub const ENLIST: &str = "INSERT INTO developers (id, uid, matrix_user_id, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?4) \
+/// The person of a code is a developer from now on, or known by another Matrix id: as long as the code is there, which goes with them.
+pub const ENLIST: &str = "INSERT INTO developers (id, uid, matrix_user_id, created_at, updated_at) \
+    SELECT ?1, uid, matrix_user_id, ?3, ?3 FROM developer_codes WHERE hash = ?2 AND used_at IS NULL \
     ON CONFLICT (uid) DO UPDATE SET matrix_user_id = excluded.matrix_user_id, updated_at = excluded.updated_at";
 /// Tells of somebody new.
 pub const AUDIT_ENLIST: &str = audit_where!("EXISTS (SELECT 1 FROM developers WHERE id = ?10)");
@@ -88,7 +92,8 @@ pub const FOUND_OWN: &str = "INSERT INTO organizations (id, name, created_by, cr
     AND NOT EXISTS (SELECT 1 FROM organization_invitations WHERE matrix_user_id = ?5 AND expires_at > ?4)";
 /// An organisation.
 pub const FOUND: &str = "INSERT INTO organizations (id, name, description, website, contact_email, created_by, created_at) \
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE (SELECT COUNT(*) FROM organization_members WHERE developer = ?6) < 20 RETURNING id";
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE (SELECT COUNT(*) FROM organization_members WHERE developer = ?6) < 20 \
+    AND EXISTS (SELECT 1 FROM developers WHERE id = ?6) RETURNING id";
 /// Who founded it is its admin.
 pub const FOUNDER: &str = "INSERT INTO organization_members (org, developer, role, since) SELECT id, ?2, 'admin', ?3 \
     FROM organizations WHERE id = ?1 AND created_by = ?2 AND created_at = ?3";
@@ -137,6 +142,8 @@ pub const DROP_INVITATIONS_BY: &str = "DELETE FROM organization_invitations WHER
 pub const INVITE: &str = "INSERT INTO organization_invitations (id, org, matrix_user_id, role, invited_by, invited_at, expires_at) \
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 \
     WHERE EXISTS (SELECT 1 FROM organization_members a WHERE a.org = ?2 AND a.developer = ?5 AND a.role = 'admin') \
+    AND EXISTS (SELECT 1 FROM developers x WHERE x.id = ?5 \
+    AND EXISTS (SELECT 1 FROM developer_whitelist w WHERE w.matrix_user_id = x.matrix_user_id)) \
     AND NOT EXISTS (SELECT 1 FROM organization_members m WHERE m.org = ?2 \
     AND m.developer IN (SELECT d.id FROM developers d WHERE d.matrix_user_id = ?3)) \
     AND (SELECT COUNT(*) FROM organization_members WHERE org = ?2) < 100 \
@@ -157,7 +164,7 @@ pub const JOIN: &str = "INSERT INTO organization_members (org, developer, role, 
     FROM organization_invitations WHERE id = ?1 AND matrix_user_id = ?2 AND expires_at > ?4 \
     AND (SELECT COUNT(*) FROM organization_members WHERE developer = ?3) < 20 \
     AND (SELECT COUNT(*) FROM organization_members m WHERE m.org = organization_invitations.org) < 100 \
-    ON CONFLICT (org, developer) DO NOTHING";
+    AND EXISTS (SELECT 1 FROM developers WHERE id = ?3) ON CONFLICT (org, developer) DO NOTHING";
 /// Tells of it, before the invitation is gone.
 pub const AUDIT_JOINED: &str = audit_where!(
     "EXISTS (SELECT 1 FROM organization_invitations WHERE id = ?10) \
@@ -195,18 +202,41 @@ pub const LISTED_ONE: &str = "SELECT w.matrix_user_id, w.note, w.added_by, w.add
 /// The same by either id.
 pub const WHO: &str = "SELECT w.matrix_user_id, w.note, w.added_by, w.added_at, NULL AS developer FROM developer_whitelist w \
     WHERE w.matrix_user_id = ?1 OR w.matrix_user_id IN (SELECT d.matrix_user_id FROM developers d WHERE d.id = ?1) LIMIT 1";
+/// What a developer of a Matrix id invited to.
+pub const DROP_INVITATIONS_OF: &str = "DELETE FROM organization_invitations WHERE invited_by IN \
+    (SELECT d.id FROM developers d WHERE d.matrix_user_id = ?1)";
 /// Takes one off it.
 pub const UNLIST: &str = "DELETE FROM developer_whitelist WHERE matrix_user_id = ?1";
 
-/// Who would be the admin of an organisation that somebody leaves without one: the oldest of its developers.
+/// Who would be the admin of an organisation that somebody leaves without one: the oldest of its developers, of those on the list first.
 pub const HEIRS: &str = "SELECT m.org, m.developer, m.role, m.since FROM organization_members m \
     JOIN organization_members e ON e.org = m.org AND e.developer = +?1 AND e.role = 'admin' \
     WHERE m.role = 'developer' AND m.developer = (SELECT f.developer FROM organization_members f WHERE f.org = m.org \
-    AND f.role = 'developer' ORDER BY f.since, f.developer LIMIT 1) \
+    AND f.role = 'developer' ORDER BY NOT EXISTS (SELECT 1 FROM developers d WHERE d.id = f.developer \
+    AND EXISTS (SELECT 1 FROM developer_whitelist w WHERE w.matrix_user_id = d.matrix_user_id)), f.since, f.developer LIMIT 1) \
     AND NOT EXISTS (SELECT 1 FROM organization_members o WHERE o.org = m.org AND o.role = 'admin' AND o.developer <> e.developer)";
-/// They are.
-pub const INHERIT: &str =
-    "UPDATE organization_members SET role = 'admin' WHERE org = ?1 AND developer = ?2 AND role = 'developer'";
+/// They are; what `HEIRS` says stands here, too.
+pub const INHERIT: &str = "UPDATE organization_members SET role = 'admin' WHERE role = 'developer' AND org IN \
+    (SELECT e.org FROM organization_members e WHERE e.developer = ?1 AND e.role = 'admin' AND NOT EXISTS \
+    (SELECT 1 FROM organization_members o WHERE o.org = e.org AND o.role = 'admin' AND o.developer <> ?1)) \
+    AND developer = (SELECT f.developer FROM organization_members f WHERE f.org = organization_members.org AND f.role = 'developer' \
+    ORDER BY NOT EXISTS (SELECT 1 FROM developers d WHERE d.id = f.developer \
+    AND EXISTS (SELECT 1 FROM developer_whitelist w WHERE w.matrix_user_id = d.matrix_user_id)), f.since, f.developer LIMIT 1)";
+/// Tells of one.
+pub const AUDIT_INHERITED: &str =
+    audit_where!("EXISTS (SELECT 1 FROM organization_members WHERE org = ?10 AND developer = ?11 AND role = 'admin')");
+/// What nobody inherits.
+pub const DYING: &str = "SELECT e.org, e.developer, e.role, e.since FROM organization_members e WHERE e.developer = +?1 \
+    AND e.role = 'admin' AND NOT EXISTS (SELECT 1 FROM organization_members o WHERE o.org = e.org AND o.role <> 'viewer' \
+    AND o.developer <> e.developer)";
+/// Tells of one, once it is done.
+pub const AUDIT_DISSOLVED: &str = audit_where!("NOT EXISTS (SELECT 1 FROM organizations WHERE id = ?10)");
+/// What lives on of somebody's organisations is not called by their name (the one that they began with may have an older one), nor reached at their address.
+pub const RENAME: &str = "UPDATE organizations SET name = CASE WHEN name = ?2 \
+    OR created_at = (SELECT d.created_at FROM developers d WHERE d.id = ?1) THEN 'Organisation' ELSE name END, contact_email = NULL \
+    WHERE created_by = ?1";
+/// What somebody invited to.
+pub const FORGET_INVITED: &str = "DELETE FROM organization_invitations WHERE invited_by = ?1";
 /// Organisations that have no admin but somebody: in this order, members last, since they say which.
 pub const DISSOLVE: [&str; 3] = [
     "DELETE FROM organization_invitations WHERE org IN (SELECT e.org FROM organization_members e WHERE e.developer = ?1 \
@@ -221,10 +251,12 @@ pub const DISSOLVE: [&str; 3] = [
 ];
 /// Where somebody was a member.
 pub const FORGET_MEMBERSHIPS: &str = "DELETE FROM organization_members WHERE developer = ?1";
-/// What is held of a Matrix id.
+/// What is held of a Matrix id, unless it is somebody else's by now.
 pub const FORGET_MATRIX_ID: [&str; 2] = [
-    "DELETE FROM developer_whitelist WHERE matrix_user_id = ?1",
-    "DELETE FROM organization_invitations WHERE matrix_user_id = ?1",
+    "DELETE FROM developer_whitelist WHERE matrix_user_id = ?1 \
+    AND NOT EXISTS (SELECT 1 FROM developers o WHERE o.matrix_user_id = ?1 AND o.uid <> ?2)",
+    "DELETE FROM organization_invitations WHERE matrix_user_id = ?1 \
+    AND NOT EXISTS (SELECT 1 FROM developers o WHERE o.matrix_user_id = ?1 AND o.uid <> ?2)",
 ];
 /// Everything else of a person, the developer last.
 pub const ERASE: [&str; 4] = [

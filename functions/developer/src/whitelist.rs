@@ -1,7 +1,7 @@
 //! GET and POST /admin/developers/whitelist, DELETE /admin/developers/{developer_id} (TMCP 1.12): who may be a developer. By the
 //! administrator's token, or by the console's id and secret as HTTP Basic; every use leaves a row in the audit log.
 //!
-//! To add: `matrix_user_id!`, `note?`. To end: the developer's id or the Matrix id, percent-encoded; their sessions end with it. 500 a page,
+//! To add: `matrix_user_id!`, `note?`. To end: the developer's id or the Matrix id, percent-encoded; their sessions end with it, and what they invited to. 500 a page,
 //! behind `after`.
 //!
 //! | answer | when |
@@ -80,6 +80,7 @@ pub async fn end<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         stmt!(sql::UNLIST, matrix),
         stmt!(sql::END_SESSIONS_OF, matrix, call.now()),
         stmt!(sql::DROP_CODES_OF, matrix),
+        stmt!(sql::DROP_INVITATIONS_OF, matrix),
         call.audit(entry("developer.end", manager, Some(&audited))),
     ];
     call.platform.sql().batch(batch).await?;

@@ -21,7 +21,8 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     call.platform.sql().query(stmt!(sql::FORGET_OPENID, now)).await?;
     call.platform.sql().query(stmt!(sql::FORGET_LINKS, now)).await?;
     call.platform.sql().query(stmt!(sql::FORGET_STAYS, now)).await?;
-    told::catch_up(&call, now).await?;
     let erased = leaving::erase(&call).await?;
+    // Last: homeservers may be slow.
+    told::catch_up(&call, call.now()).await?;
     Reply::json(&serde_json::json!({ "erased": erased }))
 }

@@ -8,6 +8,7 @@
 use crate::looking;
 use crate::sql::{self, ToldRow};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Platform, Sql, Tasks, stmt};
 use tmcp_proof::matrix::Profile;
@@ -15,6 +16,8 @@ use tmcp_protocol::{MatrixUserId, Millis};
 
 /// Nobody is looked at more often.
 const REST_MS: i64 = 60_000;
+/// A run of maintenance looks for no longer, when homeservers are slow.
+const PATIENCE_MS: i64 = 10_000;
 
 #[derive(Deserialize)]
 struct Message {
@@ -42,7 +45,7 @@ impl Told {
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let Message { server, told } = call.message()?;
     let now = call.now();
-    let ids: Vec<&str> = told.iter().filter(|one| one.user_id.server() == server).map(|one| one.user_id.as_str()).collect();
+    let ids: BTreeSet<&str> = told.iter().filter(|one| one.user_id.server() == server).map(|one| one.user_id.as_str()).collect();
     let Some(homeserver) = tmcp_proof::find(&call, Some(&server)).await? else { return Ok(Reply::no_content()) };
     let known = stmt!(sql::KNOWN_AS, serde_json::json!(ids).to_string(), homeserver.instance);
     let rows: Vec<ToldRow> = call.platform.sql().rows(known).await?;
@@ -67,7 +70,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 /// something is told, or for a sign-in.
 pub async fn catch_up<P: Platform>(call: &Call<P>, now: Millis) -> Result<(), Failure> {
     let due: Vec<ToldRow> = call.platform.sql().rows(stmt!(sql::DUE_TOLD, now.plus(-REST_MS))).await?;
-    for row in due {
+    for row in due.into_iter().take_while(|_| call.now() < now.plus(PATIENCE_MS)) {
         if looking::look(call, &row.uid, &row.matrix_user_id).await.is_err() {
             call.platform.sql().query(stmt!(sql::FORGET_TOLD_PROFILE, row.uid.as_str())).await?;
         }

@@ -7,28 +7,44 @@
 //! | 401 `M_UNAUTHORIZED`, 403 `M_FORBIDDEN` | no token, or no homeserver's |
 //! | 503 `M_UNKNOWN` | it could not be stored: the homeserver sends it again |
 //!
-//! An event that is not as it should be is passed over, so that it does not stop those behind it. Of interest are members of rooms: who
+//! An event that cannot be read is passed over, so that it does not stop those behind it: a homeserver that is refused sends the same
+//! again for ever. Of interest are members of rooms: who
 //! changed their name or picture (identity is told, which looks at the homeserver), and an invitation of our own user, which is accepted once
 //! the answer has left. What if it dies? Before the answer the homeserver sends the transaction again; after it, an invitation is open
 //! still, and the next one is accepted.
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tmcp_http::{Call, Failure, Reply};
+use std::collections::BTreeMap;
+use tmcp_http::subject::{self, SubjectId};
+use tmcp_http::{Call, Failure, Reply, sha256_hex};
 use tmcp_ports::{HttpClient, OutboundRequest, Platform, Tasks};
+use tmcp_proof::matrix::is_media;
 use tmcp_protocol::MatrixUserId;
 use tmcp_protocol::appservice::SENDER;
+use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::INTERNAL_TOLD;
 use url::form_urlencoded;
 
+/// That there are events, whatever each is: a look at their outlines has no limit of depth.
 #[derive(Deserialize)]
-struct Transaction {
-    events: Vec<Value>,
+struct Outline {
+    #[allow(dead_code, reason = "checked")]
+    events: Vec<IgnoredAny>,
 }
 
-/// Longer names and addresses are nobody's: what is cut differs from what is known, and is looked at.
-const MAX_TEXT: usize = 1000;
+/// Each event by itself: one that cannot be read does not stop those behind it.
+#[derive(Deserialize)]
+struct Transaction<'a> {
+    #[serde(borrow)]
+    events: Vec<&'a RawValue>,
+}
+
+/// Longer names are nobody's: what is cut differs from what is known, and is looked at.
+const MAX_NAME: usize = 256;
 
 /// What a member's event says.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +52,7 @@ enum Said {
     /// Somebody of the homeserver's is called so, in some room.
     Called { user_id: MatrixUserId, display_name: Option<String>, avatar_url: Option<String> },
     /// Our own user is invited, by somebody of the homeserver's.
-    Invited { room_id: String },
+    Invited { room_id: String, by: MatrixUserId },
 }
 
 /// What an event says, if it is of interest. A homeserver vouches for its own people alone.
@@ -50,15 +66,14 @@ fn read(event: &Value, server: &str) -> Option<Said> {
     match text("/content/membership")? {
         "invite" if state_key == format!("@{SENDER}:{server}") => {
             let room_id = text("/room_id").filter(|id| id.starts_with('!') && id.len() <= 255)?;
-            Some(Said::Invited { room_id: room_id.to_owned() })
+            Some(Said::Invited { room_id: room_id.to_owned(), by: sender })
         }
         // A person's own; whoever is named by somebody else has said nothing.
         "join" if state_key == sender.as_str() && !sender.localpart().starts_with(SENDER) => {
-            let content =
-                |pointer| text(pointer).filter(|text| !text.is_empty()).map(|text| text.chars().take(MAX_TEXT).collect());
+            let name = text("/content/displayname").filter(|name| !name.is_empty());
             Some(Said::Called {
-                display_name: content("/content/displayname"),
-                avatar_url: content("/content/avatar_url"),
+                display_name: name.map(|name| name.chars().take(MAX_NAME).collect()),
+                avatar_url: text("/content/avatar_url").filter(|url| is_media(url)).map(str::to_owned),
                 user_id: sender,
             })
         }
@@ -70,17 +85,24 @@ fn read(event: &Value, server: &str) -> Option<Said> {
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let registration = call.homeserver()?;
     let server = registration.server_name.as_str();
-    let Transaction { events } = call.json()?;
-    let (mut told, mut rooms) = (Vec::new(), Vec::new());
-    for said in events.iter().filter_map(|event| read(event, server)) {
+    let Outline { .. } = call.json()?;
+    let Transaction { events } = call.message()?;
+    // Of somebody in many rooms the last word, and a room once.
+    let (mut told, mut rooms) = (BTreeMap::new(), BTreeMap::new());
+    let parsed = events.iter().filter_map(|event| serde_json::from_str::<Value>(event.get()).ok());
+    for said in parsed.filter_map(|event| read(&event, server)) {
         match said {
             Said::Called { user_id, display_name, avatar_url } => {
-                told.push(json!({"user_id": user_id, "display_name": display_name, "avatar_url": avatar_url}));
+                let word = json!({"user_id": user_id, "display_name": display_name, "avatar_url": avatar_url});
+                told.insert(user_id, word);
             }
-            Said::Invited { room_id } => rooms.push(room_id),
+            Said::Invited { room_id, by } => {
+                rooms.insert(room_id, by);
+            }
         }
     }
     if !told.is_empty() {
+        let told: Vec<Value> = told.into_values().collect();
         let _: Value = call.ask(&INTERNAL_TOLD, &json!({"server": server, "told": told})).await??;
     }
     if !rooms.is_empty() {
@@ -90,27 +112,32 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 }
 
 /// Our own user joins, once the answer has left: the homeserver is busy with telling us.
-async fn join<P: Platform>(call: &Call<P>, rooms: Vec<String>) -> Result<(), Failure> {
+async fn join<P: Platform>(call: &Call<P>, invited: BTreeMap<String, MatrixUserId>) -> Result<(), Failure> {
     let registration = call.homeserver()?;
     let Some(homeserver) = tmcp_proof::find(call, Some(registration.server_name.as_str())).await? else {
         call.note("invited by a homeserver that is not one of HOMESERVERS");
         return Ok(());
     };
-    let requests: Vec<OutboundRequest> = rooms
+    let requests: Vec<(SubjectId, OutboundRequest)> = invited
         .iter()
-        .map(|room| {
+        .map(|(room, by)| {
             let room: String = form_urlencoded::byte_serialize(room.as_bytes()).collect();
             let mut request = OutboundRequest::get(format!("{}/_matrix/client/v3/join/{room}", homeserver.client_url));
             (request.method, request.body) = (http::Method::POST, Bytes::from_static(b"{}"));
             let request = request.header("authorization", format!("Bearer {}", registration.as_token.expose()));
-            call.outbound(request.header("content-type", "application/json"))
+            let request = call.outbound(request.header("content-type", "application/json"));
+            (SubjectId::inviter(&sha256_hex(by.as_str())), request)
         })
         .collect();
-    let platform = call.platform.clone();
+    let (platform, settings) = (call.platform.clone(), call.settings.clone());
     call.platform.tasks().after(async move {
-        for request in requests {
-            // Whoever invites into a room that cannot be joined has invited for nothing.
-            let _ = platform.http().send(homeserver.trust, request).await;
+        for (inviter, request) in requests {
+            // Each room that we are in is work for the homeserver and for us: nobody leads us into many. Whoever invites into a room
+            // that cannot be joined has invited for nothing.
+            let admission = subject::admit(&platform, &inviter, &settings.limits, LimitClass::Invitation).await;
+            if matches!(admission, Ok(Some(admission)) if admission.allowed) {
+                let _ = platform.http().send(homeserver.trust, request).await;
+            }
         }
     });
     Ok(())
@@ -137,7 +164,7 @@ mod tests {
         assert_eq!(read(&member("@a:hs", "@a:hs", joins(json!("A"))), "hs"), called(Some("A")));
         assert_eq!(read(&member("@a:hs", "@a:hs", joins(json!(null))), "hs"), called(None));
         assert_eq!(read(&member("@a:hs", "@a:hs", joins(json!(""))), "hs"), called(None));
-        assert_eq!(read(&member("@a:hs", "@a:hs", joins(json!("x".repeat(5000)))), "hs"), called(Some(&"x".repeat(1000))));
+        assert_eq!(read(&member("@a:hs", "@a:hs", joins(json!("x".repeat(5000)))), "hs"), called(Some(&"x".repeat(256))));
         for (sender, state_key) in [("@b:hs", "@a:hs"), ("@a:other", "@a:other"), ("@_tmcp:hs", "@_tmcp:hs"), ("a", "a")] {
             assert_eq!(read(&member(sender, state_key, joins(json!("A"))), "hs"), None, "{sender} {state_key}");
         }
@@ -154,7 +181,7 @@ mod tests {
     #[test]
     fn our_own_user_is_invited_by_people_of_the_homeserver() {
         let invite = json!({"membership": "invite"});
-        let invited = Some(Said::Invited { room_id: "!a".to_owned() });
+        let invited = Some(Said::Invited { room_id: "!a".to_owned(), by: MatrixUserId::parse("@a:hs").unwrap() });
         assert_eq!(read(&member("@a:hs", "@_tmcp:hs", invite.clone()), "hs"), invited);
         for (sender, state_key) in [("@a:other", "@_tmcp:hs"), ("@a:hs", "@_tmcp:other"), ("@a:hs", "@b:hs")] {
             assert_eq!(read(&member(sender, state_key, invite.clone()), "hs"), None, "{sender} {state_key}");

@@ -1,4 +1,4 @@
-//! POST /ops/maintenance: periodic work of every function. Any scheduler calls it (cron on Spin), and the `scheduled` event on
+//! POST /ops/maintenance: periodic work of every function. Any scheduler calls it (systemd or Kubernetes on Spin), and the `scheduled` event on
 //! Workers does. Harmless when repeated or run twice at once.
 
 use crate::{alerts, audit_log};

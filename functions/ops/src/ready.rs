@@ -13,11 +13,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tmcp_http::status::Check;
 use tmcp_http::{Call, Failure, Reply};
-use tmcp_ports::migrations::MIGRATIONS;
+use tmcp_ports::migrations::{MIGRATIONS, PROBE};
 use tmcp_ports::{Platform, Sql, stmt};
-
-/// A table of the newest migration.
-const PROBE: &str = "SELECT count FROM metrics WHERE kind = ''";
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {

@@ -14,8 +14,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::HeaderMap;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError};
 use tmcp_ports::{Clock, Log, OutboundRequest, Platform, Random, Statement};
 use tmcp_protocol::Millis;
@@ -131,7 +131,7 @@ impl<P: Platform> Call<P> {
     }
 
     /// The body of a call by another function, which knows its shape: what is wrong is said without its place, in less code.
-    pub fn message<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+    pub fn message<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
         serde_json::from_slice(&self.body).map_err(|error| Failure::invalid(error.to_string()))
     }
 

@@ -1,4 +1,4 @@
-//! A function's router: rows of the route table bound to handlers, and the way of a request around them.
+//! A function: rows of the route table bound to handlers, and the way of a request around them.
 
 use crate::address::Address;
 use crate::call::{Call, Notebook};
@@ -34,7 +34,7 @@ pub(crate) type Handler<P> = Arc<dyn Fn(Call<P>) -> Boxed<Result<Reply, Failure>
 type Run<P> = fn(&'static Route, Request, Handler<P>) -> Boxed<Response>;
 type Origins<P> = Arc<dyn Fn(P, String) -> Boxed<Result<OriginInfo, Failure>> + Send + Sync>;
 
-/// What travels with a request through the router.
+/// What travels with a request through the group.
 #[derive(Clone)]
 pub struct Around<P: Platform> {
     pub(crate) platform: P,

@@ -42,6 +42,11 @@ impl SubjectId {
         Self(format!("m:{hash}"))
     }
 
+    /// Whoever invites us into rooms, by the hash of their Matrix id.
+    pub fn inviter(hash: &str) -> Self {
+        Self(format!("i:{hash}"))
+    }
+
     /// A source address.
     pub fn address(address: &crate::Address) -> Self {
         Self(format!("a:{}", address.as_str()))

@@ -21,6 +21,9 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0017_told_profiles", include_str!("../../../migrations/0017_told_profiles.sql")),
 ];
 
+/// Answers once the newest migration is applied, and not before.
+pub const PROBE: &str = "SELECT told_at FROM profiles WHERE uid = ''";
+
 /// The statements of a file: comments go, a semicolon at the end of a line ends one.
 pub fn statements(file: &str) -> Vec<String> {
     let code: Vec<&str> = file.lines().filter(|line| !line.trim_start().starts_with("--")).collect();

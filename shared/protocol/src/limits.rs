@@ -72,6 +72,8 @@ classes! {
     MailSource = "mail_source", 20 per 3600 s, burst 5;
     /// By recipient: codes sent to an e-mail address.
     Mail = "mail", 5 per 3600 s, burst 1;
+    /// By Matrix id: invitations into rooms that our own user accepts.
+    Invitation = "invitation", 10 per 3600 s, burst 0;
     /// Exports of everything that is held about a person.
     Export = "export", 5 per 3600 s, burst 2;
     /// Single storage operations.

@@ -1,4 +1,4 @@
-//! The one route table: method, path, function, who may call, scope, limit class, body. The routers, the gateway, `spin.toml`,
+//! The one route table: method, path, function, who may call, scope, limit class, body. The functions, the gateway, `spin.toml`,
 //! the OpenAPI document and the coverage test are all held to it.
 
 use crate::limits::LimitClass;
@@ -183,8 +183,9 @@ pub struct Route {
 const SMALL: usize = 16 * 1024;
 /// A SAML response of 192 KiB, as base64 in a form.
 const RESPONSE: usize = 384 * 1024;
-/// A hundred events of 64 KiB, which is what a homeserver sends at most at once.
-const EVENTS: usize = 8 * 1_048_576;
+/// A hundred events of 64 KiB, which is what a homeserver sends at most at once, each with the content before it, twice: one that is too large
+/// would be sent again for ever.
+const EVENTS: usize = 20 * 1_048_576;
 /// What a hundred of them say of profiles.
 const TOLD: usize = 1_048_576;
 /// A picture of a person.

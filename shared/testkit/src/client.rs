@@ -1,4 +1,4 @@
-//! Requests to a function's router in process, through the whole pipeline, and tokens to make them with.
+//! Requests to a function in process, through the whole pipeline, and tokens to make them with.
 
 use crate::TestPlatform;
 use axum_core::body::Body;

@@ -44,7 +44,7 @@ impl HttpClient for Recorded {
 type Answer = Pin<Box<dyn Future<Output = http::Response<Bytes>> + Send>>;
 type Handler = Arc<dyn Fn(http::Request<Bytes>) -> Answer + Send + Sync>;
 
-/// Other functions' routers, called in process.
+/// Other functions, called in process.
 #[derive(Clone, Default)]
 pub struct InProcess(pub(crate) Arc<Mutex<HashMap<Function, Handler>>>);
 

@@ -146,3 +146,18 @@ impl Entities for TestEntities {
         rows::maintain::<E, _>(&platform, || platform.sql().open(), limit).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tmcp_ports::migrations::{MIGRATIONS, PROBE};
+
+    #[test]
+    fn the_probe_answers_with_the_newest_migration_and_not_before() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        for (name, file) in MIGRATIONS {
+            assert!(connection.prepare(PROBE).is_err(), "before {name}: make the probe one of the newest migration");
+            connection.execute_batch(file).unwrap();
+        }
+        assert!(connection.prepare(PROBE).is_ok());
+    }
+}

@@ -178,12 +178,81 @@ async fn a_session_that_is_over_is_forgotten_and_an_invitation_too() {
     }
 }
 
+#[tokio::test]
+async fn a_browser_of_before_a_cut_off_signs_in_though_the_subject_was_forgotten() {
+    let world = World::new().await;
+    world.list_developer("alice").await;
+    let platform = world.sign_in_as("alice").await;
+    let browser = world.browser_of(&platform).await;
+    // As unlinking leaves it: the browser that stays is of the generation that begins; the subject itself is forgotten after a day.
+    world.rows("UPDATE browser_sessions SET generation = 7").await;
+    let answer = world.console_redeem(&world.console_code(&browser).await).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let (access, refresh) = tokens(&answer);
+    assert_eq!(world.own_organizations(&access).await.status, 200);
+    assert_eq!(world.console_refresh(&refresh).await.status, 200);
+    let actions = world.rows("SELECT action FROM audit WHERE action LIKE 'developer.%' AND outcome = 'ok' ORDER BY id").await;
+    assert!(actions.contains(&json!({"action": "developer.refresh"})), "{actions:?}");
+}
+
+#[tokio::test]
+async fn where_developer_does_not_answer_a_logout_ends_everything_else() {
+    let world = World::new().await;
+    let platform = world.sign_in_as("alice").await;
+    let browser = world.browser_of(&platform).await;
+    world.platform.in_process().connect(tmcp_protocol::routes::Function::Developer, |_| async {
+        http::Response::builder().status(500).body(bytes::Bytes::new()).unwrap()
+    });
+    assert_eq!(world.account.json("POST", "/api/v1/auth/logout", &platform, Json::Null).await.status, 503);
+    assert_eq!(world.identity.json("GET", "/api/v1/profile", &platform, Json::Null).await.status, 401);
+    assert!(world.page(&browser).await.contains("does not know you"));
+    // Nor does it keep maintenance from what is behind it.
+    world.platform.advance(61_000);
+    let maintained = world.auth.internal(&tmcp_protocol::routes::INTERNAL_MAINTAIN_AUTH, json!({})).await;
+    assert_eq!((maintained.status, &maintained.body["endings_finished"]), (200, &json!(0)), "{maintained:?}");
+    assert_eq!(world.rows("SELECT session FROM session_endings").await.len(), 1, "it is tried again");
+}
+
+#[tokio::test]
+async fn whoever_is_taken_off_the_list_has_invited_nobody() {
+    let world = World::new().await;
+    let (access, refresh) = world.developer_of("alice").await;
+    let org = world.own_organizations(&access).await.body["organizations"][0]["org_id"].as_str().unwrap().to_owned();
+    let body = json!({"matrix_user_id": "@bob:hs", "role": "admin"});
+    let invited = world.developer.json("POST", &format!("/organizations/v1/{org}/members"), &access, body).await;
+    assert_eq!(invited.status, 200, "{invited:?}");
+    let ended = world.developer.json("DELETE", "/admin/developers/%40alice%3Ahs", ADMIN, Json::Null).await;
+    assert_eq!(ended.status, 204, "{ended:?}");
+    assert_eq!(world.rows("SELECT id FROM organization_invitations").await.len(), 0);
+    assert_eq!(world.own_organizations(&access).await.status, 401);
+    assert_eq!(world.console_refresh(&refresh).await.code(), "developer_not_whitelisted");
+    let refused = world.rows("SELECT outcome FROM audit WHERE action = 'developer.refresh'").await;
+    assert_eq!(refused, [json!({"outcome": "refused"})]);
+}
+
+/// A Matrix id that has passed to another account stays on the list when the account of before is erased.
+#[tokio::test]
+async fn who_is_erased_takes_nobody_else_off_the_list() {
+    let world = World::new().await;
+    let (bob, _) = world.developer_of("bob").await;
+    world.developer_of("alice").await;
+    let uid = world.rows("SELECT uid FROM developers WHERE matrix_user_id = '@alice:hs'").await[0]["uid"].clone();
+    world.rows("UPDATE developers SET matrix_user_id = '@bob:hs' WHERE matrix_user_id = '@alice:hs'").await;
+    let answer = world.developer.internal(&tmcp_protocol::routes::INTERNAL_ERASE_DEVELOPER, json!({ "uid": uid })).await;
+    assert_eq!(answer.status, 204, "{answer:?}");
+    assert_eq!(world.own_organizations(&bob).await.status, 200);
+    let listed = world.rows("SELECT matrix_user_id FROM developer_whitelist").await;
+    assert_eq!(listed, [json!({"matrix_user_id": "@bob:hs"})]);
+}
+
 /// An organisation that its admin leaves with the account passes on to the oldest developer; one of viewers alone is dissolved.
 #[tokio::test]
 async fn an_organisation_is_inherited_or_dissolved() {
     let world = World::new().await;
     let (alice, _) = world.developer_of("alice").await;
     let (bob, _) = world.developer_of("bob").await;
+    let (dora, _) = world.developer_of("dora").await;
+    let own = world.own_organizations(&alice).await.body["organizations"][0]["org_id"].as_str().unwrap().to_owned();
     let ask = async |token: &str, method: &str, path: String, body: Json| {
         let answer = world.developer.json(method, &format!("/organizations/v1{path}"), token, body).await;
         assert!(answer.status < 300, "{answer:?}");
@@ -196,6 +265,17 @@ async fn an_organisation_is_inherited_or_dissolved() {
         ask(&bob, "POST", format!("/invitations/{}/accept", invited["invitation_id"].as_str().unwrap()), Json::Null).await;
         orgs.push(org);
     }
+    // Dora was a developer there before bob, and is off the list.
+    let invited =
+        ask(&alice, "POST", format!("/{own}/members"), json!({"matrix_user_id": "@dora:hs", "role": "developer"})).await;
+    ask(&dora, "POST", format!("/invitations/{}/accept", invited["invitation_id"].as_str().unwrap()), Json::Null).await;
+    let ended = world.developer.json("DELETE", "/admin/developers/%40dora%3Ahs", ADMIN, Json::Null).await;
+    assert_eq!(ended.status, 204, "{ended:?}");
+    world.platform.advance(1);
+    // Bob is a developer of alice's own, too, which is called by her name; and somebody is invited to it.
+    let invited = ask(&alice, "POST", format!("/{own}/members"), json!({"matrix_user_id": "@bob:hs", "role": "developer"})).await;
+    ask(&bob, "POST", format!("/invitations/{}/accept", invited["invitation_id"].as_str().unwrap()), Json::Null).await;
+    ask(&alice, "POST", format!("/{own}/members"), json!({"matrix_user_id": "@carol:hs", "role": "admin"})).await;
     let uid = world.rows("SELECT uid FROM developers WHERE matrix_user_id = '@alice:hs'").await[0]["uid"].clone();
     for _ in 0..2 {
         let answer = world.developer.internal(&tmcp_protocol::routes::INTERNAL_ERASE_DEVELOPER, json!({ "uid": uid })).await;
@@ -204,5 +284,15 @@ async fn an_organisation_is_inherited_or_dissolved() {
     let left = ask(&bob, "GET", String::new(), Json::Null).await["organizations"].clone();
     let of = |id: &str| left.as_array().unwrap().iter().find(|one| one["org_id"] == *id).map(|one| one["role"].clone());
     assert_eq!((of(&orgs[0]), of(&orgs[1])), (Some(json!("admin")), None), "{left}");
+    let told = world.rows("SELECT target FROM audit WHERE action = 'organization.inherit'").await;
+    let mut expected = [orgs[0].clone(), own.clone()].map(|org| json!({ "target": org }));
+    expected.sort_by_key(Json::to_string);
+    let mut told = told;
+    told.sort_by_key(Json::to_string);
+    let dissolved = world.rows("SELECT target FROM audit WHERE action = 'organization.dissolve'").await;
+    assert_eq!(dissolved, [json!({ "target": orgs[1] })]);
+    assert_eq!(told, expected, "each once");
+    assert_eq!(of(&own), Some(json!("admin")));
+    assert_eq!(world.rows("SELECT id FROM organization_invitations").await.len(), 0);
     assert_eq!(world.rows("SELECT id FROM organizations WHERE name = 'viewer' OR name = 'alice'").await.len(), 0);
 }

@@ -72,6 +72,24 @@ async fn who_is_called_otherwise_is_looked_at_and_once_for_a_hundred_rooms() {
 }
 
 #[tokio::test]
+async fn a_hundred_rooms_in_one_transaction_are_one_look_and_what_cannot_be_read_stops_nobody() {
+    let alice = Alice::new().await;
+    let before = alice.looks();
+    alice.says("Ally");
+    let event = r#"{"type":"m.room.member","sender":"@alice:hs","state_key":"@alice:hs","room_id":"!r","content":{"membership":"join","displayname":"Ally"}}"#;
+    let deep = format!(r#"{{"type":"m.room.member","content":{}{}}}"#, "[".repeat(500), "]".repeat(500));
+    let large = r#"{"type":"m.room.member","content":1e999}"#;
+    let events = [&[deep.as_str(), large][..], &[event; 100][..]].concat().join(",");
+    let request = http::Request::builder().method("PUT").uri("/_matrix/app/v1/transactions/9");
+    let request = request.header("authorization", format!("Bearer {HS_TOKEN}")).header("content-type", "application/json");
+    let answer = alice.world.lifecycle.send(request.body(format!(r#"{{"events":[{events}]}}"#).into()).unwrap()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    alice.world.platform.advance(1);
+    alice.world.platform.run_tasks().await;
+    assert_eq!((alice.name().await, alice.looks() - before), (json!("Ally"), 1));
+}
+
+#[tokio::test]
 async fn a_homeserver_tells_of_its_own_people_alone() {
     let alice = Alice::new().await;
     let before = alice.looks();
@@ -125,4 +143,22 @@ async fn our_own_user_accepts_an_invitation() {
     let seen = alice.world.platform.recorded().seen();
     let joined = seen.iter().find(|request| request.url == join).expect("a join");
     assert!(joined.headers.iter().any(|(name, value)| name == "authorization" && *value == format!("Bearer {}", "a".repeat(32))));
+}
+
+#[tokio::test]
+async fn nobody_leads_our_own_user_into_many_rooms() {
+    let alice = Alice::new().await;
+    let join = |n: usize| format!("http://hs:8008/_matrix/client/v3/join/%21room{n}%3Ahs");
+    let events: Vec<Json> = (0..15)
+        .map(|n| {
+            alice.world.platform.recorded().answer("POST", &join(n), 200, "{}");
+            json!({"type": "m.room.member", "sender": "@alice:hs", "state_key": "@_tmcp:hs", "room_id": format!("!room{n}:hs"),
+                "content": {"membership": "invite"}})
+        })
+        .collect();
+    let body = json!({ "events": events });
+    assert_eq!(alice.world.lifecycle.json("PUT", "/_matrix/app/v1/transactions/3", HS_TOKEN, body).await.status, 200);
+    alice.world.platform.run_tasks().await;
+    let seen = alice.world.platform.recorded().seen();
+    assert_eq!(seen.iter().filter(|request| request.url.contains("/join/")).count(), 10);
 }

@@ -74,7 +74,7 @@ pub fn signed(header: &Json, claims: &Json) -> String {
 impl World {
     pub async fn new() -> Self {
         let platform = TestPlatform::new();
-        platform.set("LIMITS", r#"{"scale":1000}"#);
+        platform.set("LIMITS", r#"{"scale":1000,"invitation":{"capacity":10,"burst":0}}"#);
         platform.set(
             "HOMESERVERS",
             r#"[{"server_name":"hs","client_url":"http://hs:8008"},{"server_name":"two","client_url":"http://two:8008"}]"#,

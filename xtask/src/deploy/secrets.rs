@@ -108,7 +108,7 @@ impl Secrets {
             let text = match value {
                 Value::String(text) => text,
                 Value::Object(_) | Value::Array(_) => value.to_string(),
-                _ => bail!("{name} must be a string or an object"),
+                _ => bail!("{name} must be a string, an object or an array"),
             };
             secrets.insert(name, text);
         }
