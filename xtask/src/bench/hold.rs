@@ -19,7 +19,7 @@ const EFFORT: Effort = Effort { rounds: 1, warmup_ms: 1_000, window_ms: 20_000, 
 /// Serves until Ctrl-C, and prints the commands that put load on it.
 pub fn run(paths: &Paths, target: &'static Target, progress: &Progress) -> Result<()> {
     let load = Load::build(paths, progress)?;
-    let mut results = Results::begin(paths, EFFORT, false);
+    let mut results = Results::begin(paths, EFFORT, None);
     let servers = server::start_all(paths, &[target], &mut results, progress)?;
     let server = servers.first().with_context(|| results.missing.join("; "))?;
     measure::prime(&load, server, EFFORT)?;

@@ -44,6 +44,9 @@ pub struct BenchArgs {
     /// Only these targets, and nothing but the scenarios [default: all that are there].
     #[arg(long, value_name = "TARGET", num_args = 1..)]
     targets: Vec<String>,
+    /// Only the grants that give tokens, beside the identity providers, into `bench/grants.md`; some ten minutes.
+    #[arg(long, conflicts_with_all = ["quick", "only", "targets", "scenarios_only", "report", "hold"])]
+    grants: bool,
     /// Where the servers keep their state, such as a folder in memory [default: target/tmcp/bench].
     #[arg(long, value_name = "FOLDER")]
     state: Option<PathBuf>,
@@ -85,6 +88,14 @@ impl Effort {
 /// Connections that send at once.
 pub const CONNECTIONS: usize = 16;
 
+/// The report of a whole run.
+const WHOLE: &str = "report";
+/// The report of a run of the grants alone.
+const GRANTS: &str = "grants";
+
+/// What a run has measured, in its folder.
+const FIGURES: &str = "results.json";
+
 /// The folder that a run works in.
 fn folder(paths: &Paths) -> PathBuf {
     paths.work().join("bench")
@@ -106,9 +117,10 @@ pub fn run(paths: &Paths, args: &BenchArgs) -> Result<()> {
         let state = state.canonicalize().context("the folder for the servers' state cannot be used")?.join("tmcp-bench");
         STATE.get_or_init(|| state);
     }
-    let scenarios = scenario::select(&args.only)?;
+    let granting = ["exchange", "refresh"].map(str::to_owned);
+    let scenarios = scenario::select(if args.grants { &granting } else { &args.only })?;
     let wanted = target::select(&args.targets)?;
-    let figures = folder(paths).join("results.json");
+    let figures = folder(paths).join(FIGURES);
     if args.report {
         let results = files::read_json(&figures)?.context("there are no figures yet: run `cargo xtask bench`")?;
         return write(paths, &results);
@@ -117,10 +129,12 @@ pub fn run(paths: &Paths, args: &BenchArgs) -> Result<()> {
         let target = target::select(std::slice::from_ref(name))?;
         return hold::run(paths, target.first().copied().context("no target")?, &progress);
     }
-    let whole = args.only.is_empty() && args.targets.is_empty() && !args.scenarios_only;
+    let whole = args.only.is_empty() && args.targets.is_empty() && !args.scenarios_only && !args.quick;
+    let publish = if args.grants { Some(GRANTS) } else { whole.then_some(WHOLE) };
+    let extras = !args.scenarios_only && !args.grants;
     let effort = Effort::of(args);
     let _state = Removed(STATE.get());
-    let results = whole_run(paths, effort, &scenarios, &wanted, whole && !args.quick, !args.scenarios_only, &progress)?;
+    let results = whole_run(paths, effort, &scenarios, &wanted, publish, extras, &progress)?;
     files::write_json(&figures, &results)?;
     write(paths, &results)?;
     progress.say(&format!("measured in {}", seconds(progress.elapsed())));
@@ -143,7 +157,7 @@ fn whole_run(
     effort: Effort,
     scenarios: &[&'static Scenario],
     wanted: &[&'static Target],
-    publish: bool,
+    publish: Option<&str>,
     extras: bool,
     progress: &Progress,
 ) -> Result<Results> {
@@ -155,6 +169,8 @@ fn whole_run(
     }
     results.ceiling = Some(measure::ceiling(&load, effort, progress)?);
     measure::scenarios(&load, &servers, scenarios, &mut results, progress)?;
+    // What was measured is not lost with what may fail after it: `--report` writes it.
+    files::write_json(&folder(paths).join(FIGURES), &results)?;
     // Idle servers cost little, but what follows starts its own.
     let seeds = server::seeds(&servers);
     drop(servers);
@@ -168,11 +184,12 @@ fn whole_run(
 
 /// Writes report and plot: a whole run's into `bench/`, others' beside their figures.
 fn write(paths: &Paths, results: &Results) -> Result<()> {
-    let out = if results.publish { paths.root.join("bench") } else { folder(paths) };
+    let out = if results.publish.is_some() { paths.root.join("bench") } else { folder(paths) };
+    let name = results.publish.as_deref().unwrap_or(WHOLE);
     let notes = fs::read_to_string(paths.root.join("bench/notes.md")).ok();
-    let report = out.join("report.md");
+    let report = out.join(format!("{name}.md"));
     fs::write(&report, report::text(results, notes.as_deref())).context("cannot write the report")?;
-    fs::write(out.join("report.svg"), plot::svg(results)).context("cannot write the plot")?;
+    fs::write(out.join(format!("{name}.svg")), plot::svg(results)).context("cannot write the plot")?;
     println!("{}", paths::shown(&report, &paths.root));
     Ok(())
 }

@@ -14,8 +14,8 @@ use crate::paths::Paths;
 pub struct Results {
     /// When it began, RFC 3339.
     pub date: String,
-    /// Whether it was whole and unhurried, so that the report belongs into `bench/`.
-    pub publish: bool,
+    /// The name of the report in `bench/`, if the run was whole and unhurried.
+    pub publish: Option<String>,
     /// How long and how often.
     pub effort: Effort,
     /// On what.
@@ -100,11 +100,11 @@ pub struct Grown {
 
 impl Results {
     /// None yet.
-    pub fn begin(paths: &Paths, effort: Effort, publish: bool) -> Self {
+    pub fn begin(paths: &Paths, effort: Effort, publish: Option<&str>) -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Self {
             date: Millis(i64::try_from(now.as_millis()).unwrap_or(0)).rfc3339(),
-            publish,
+            publish: publish.map(str::to_owned),
             effort,
             machine: Machine::look(paths),
             pinned: machine::has_pinning(),

@@ -7,6 +7,7 @@ mod tables;
 use std::fmt::Write;
 
 use crate::bench::CONNECTIONS;
+use crate::bench::WHOLE;
 use crate::bench::machine::{LOAD_CORE, SERVER_CORE};
 use crate::bench::results::Results;
 
@@ -14,13 +15,14 @@ use crate::bench::results::Results;
 pub fn text(results: &Results, notes: Option<&str>) -> String {
     let mut out = String::from("# Benchmark\n\n");
     out.push_str("Written by `cargo xtask bench`; do not edit. The text on costs is `bench/notes.md`.\n\n");
-    if !results.publish {
+    if results.publish.is_none() {
         out.push_str("**This was a quick or partial run: its figures show that everything runs, and are rough.**\n\n");
     }
-    out.push_str("![Requests per second](report.svg)\n\n");
+    let name = results.publish.as_deref().unwrap_or(WHOLE);
+    let _ = writeln!(out, "![Requests per second]({name}.svg)\n");
     head(&mut out, results);
     aims::write(&mut out, results);
-    if let Some(notes) = notes {
+    if let Some(notes) = notes.filter(|_| name == WHOLE) {
         let _ = writeln!(out, "{}\n", notes.trim());
     }
     tables::write(&mut out, results);
@@ -134,7 +136,7 @@ mod tests {
         };
         Results {
             date: "2026-11-22T08:00:00.000Z".into(),
-            publish: true,
+            publish: Some(WHOLE.to_owned()),
             effort: Effort { rounds: 2, warmup_ms: 0, window_ms: 5000, starts: 0, most_keys: 10_000 },
             machine: Machine::default(),
             pinned: true,
