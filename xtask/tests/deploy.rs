@@ -312,7 +312,8 @@ fn a_run_that_dies_after_any_change_is_finished_by_the_next() {
     fs::copy(whole.secrets_file(), site.secrets_file()).unwrap();
     site.cloudflare.state().dies = true;
     let mut deaths = 0;
-    for _ in 0..80 {
+    // Of every Worker some changes, and of every migration one.
+    for _ in 0..300 {
         site.cloudflare.state().dead = false;
         let run = site.deploy();
         site.assert_nothing_leaked(&run.said);
