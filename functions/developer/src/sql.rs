@@ -208,6 +208,18 @@ pub const DROP_INVITATIONS_OF: &str = "DELETE FROM organization_invitations WHER
 /// Takes one off it.
 pub const UNLIST: &str = "DELETE FROM developer_whitelist WHERE matrix_user_id = ?1";
 
+/// A statement on the organisations that have no admin but the developer `?1`.
+macro_rules! of_sole_admin {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            " IN (SELECT e.org FROM organization_members e WHERE e.developer = ?1 AND e.role = 'admin' AND NOT EXISTS \
+            (SELECT 1 FROM organization_members o WHERE o.org = e.org AND o.role = 'admin' AND o.developer <> ?1))",
+            $after
+        )
+    };
+}
+
 /// Who would be the admin of an organisation that somebody leaves without one: the oldest of its developers, of those on the list first.
 pub const HEIRS: &str = "SELECT m.org, m.developer, m.role, m.since FROM organization_members m \
     JOIN organization_members e ON e.org = m.org AND e.developer = +?1 AND e.role = 'admin' \
@@ -215,13 +227,13 @@ pub const HEIRS: &str = "SELECT m.org, m.developer, m.role, m.since FROM organiz
     AND f.role = 'developer' ORDER BY NOT EXISTS (SELECT 1 FROM developers d WHERE d.id = f.developer \
     AND EXISTS (SELECT 1 FROM developer_whitelist w WHERE w.matrix_user_id = d.matrix_user_id)), f.since, f.developer LIMIT 1) \
     AND NOT EXISTS (SELECT 1 FROM organization_members o WHERE o.org = m.org AND o.role = 'admin' AND o.developer <> e.developer)";
-/// They are; what `HEIRS` says stands here, too.
-pub const INHERIT: &str = "UPDATE organization_members SET role = 'admin' WHERE role = 'developer' AND org IN \
-    (SELECT e.org FROM organization_members e WHERE e.developer = ?1 AND e.role = 'admin' AND NOT EXISTS \
-    (SELECT 1 FROM organization_members o WHERE o.org = e.org AND o.role = 'admin' AND o.developer <> ?1)) \
-    AND developer = (SELECT f.developer FROM organization_members f WHERE f.org = organization_members.org AND f.role = 'developer' \
+/// They are.
+pub const INHERIT: &str = of_sole_admin!(
+    "UPDATE organization_members SET role = 'admin' WHERE role = 'developer' AND org",
+    " AND developer = (SELECT f.developer FROM organization_members f WHERE f.org = organization_members.org AND f.role = 'developer' \
     ORDER BY NOT EXISTS (SELECT 1 FROM developers d WHERE d.id = f.developer \
-    AND EXISTS (SELECT 1 FROM developer_whitelist w WHERE w.matrix_user_id = d.matrix_user_id)), f.since, f.developer LIMIT 1)";
+    AND EXISTS (SELECT 1 FROM developer_whitelist w WHERE w.matrix_user_id = d.matrix_user_id)), f.since, f.developer LIMIT 1)"
+);
 /// Tells of one.
 pub const AUDIT_INHERITED: &str =
     audit_where!("EXISTS (SELECT 1 FROM organization_members WHERE org = ?10 AND developer = ?11 AND role = 'admin')");
@@ -237,17 +249,11 @@ pub const RENAME: &str = "UPDATE organizations SET name = CASE WHEN name = ?2 \
     WHERE created_by = ?1";
 /// What somebody invited to.
 pub const FORGET_INVITED: &str = "DELETE FROM organization_invitations WHERE invited_by = ?1";
-/// Organisations that have no admin but somebody: in this order, members last, since they say which.
+/// Ends those that have no admin but somebody: in this order, members last, since they say which.
 pub const DISSOLVE: [&str; 3] = [
-    "DELETE FROM organization_invitations WHERE org IN (SELECT e.org FROM organization_members e WHERE e.developer = ?1 \
-    AND e.role = 'admin' AND NOT EXISTS (SELECT 1 FROM organization_members o WHERE o.org = e.org AND o.role = 'admin' \
-    AND o.developer <> ?1))",
-    "DELETE FROM organizations WHERE id IN (SELECT e.org FROM organization_members e WHERE e.developer = ?1 \
-    AND e.role = 'admin' AND NOT EXISTS (SELECT 1 FROM organization_members o WHERE o.org = e.org AND o.role = 'admin' \
-    AND o.developer <> ?1))",
-    "DELETE FROM organization_members WHERE org IN (SELECT e.org FROM organization_members e WHERE e.developer = ?1 \
-    AND e.role = 'admin' AND NOT EXISTS (SELECT 1 FROM organization_members o WHERE o.org = e.org AND o.role = 'admin' \
-    AND o.developer <> ?1))",
+    of_sole_admin!("DELETE FROM organization_invitations WHERE org", ""),
+    of_sole_admin!("DELETE FROM organizations WHERE id", ""),
+    of_sole_admin!("DELETE FROM organization_members WHERE org", ""),
 ];
 /// Where somebody was a member.
 pub const FORGET_MEMBERSHIPS: &str = "DELETE FROM organization_members WHERE developer = ?1";
