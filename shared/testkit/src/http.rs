@@ -49,12 +49,6 @@ type Handler = Arc<dyn Fn(http::Request<Bytes>) -> Answer + Send + Sync>;
 pub struct InProcess(pub(crate) Arc<Mutex<HashMap<Function, Handler>>>);
 
 impl InProcess {
-    /// For those who make many platforms.
-    #[must_use]
-    pub fn until_dropped(&self) -> Connected {
-        Connected(self.clone())
-    }
-
     /// Connects a function.
     pub fn connect<F, Fut>(&self, function: Function, handler: F)
     where
@@ -62,18 +56,6 @@ impl InProcess {
         Fut: Future<Output = http::Response<Bytes>> + Send + 'static,
     {
         lock(&self.0).insert(function, Arc::new(move |request| Box::pin(handler(request))));
-    }
-}
-
-/// Disconnects every function when it is dropped: a function that is connected holds the platform, and the platform the function, so
-/// that without this neither is ever freed.
-pub struct Connected(InProcess);
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        // Outside the lock: what is dropped may hold the last of the platform.
-        let handlers = std::mem::take(&mut *lock(&self.0.0));
-        drop(handlers);
     }
 }
 

@@ -9,7 +9,7 @@ mod sql;
 mod support;
 
 pub use client::{Answer, Client, tep};
-pub use http::{Connected, Recorded};
+pub use http::Recorded;
 pub use keys::{private_ring, public_ring};
-pub use platform::{TestPlatform, TestWorld};
+pub use platform::{Lease, TestPlatform, TestWorld};
 pub use support::{Faults, dies};

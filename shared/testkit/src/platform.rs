@@ -140,9 +140,29 @@ impl TestPlatform {
         }
     }
 
+    /// For those who make many platforms.
+    #[must_use]
+    pub fn until_dropped(&self) -> Lease {
+        Lease(self.clone())
+    }
+
     /// Loses what responses left behind, as a killed process does.
     pub fn lose_tasks(&self) {
-        lock(&self.0.tasks.0).clear();
+        // Outside the lock: what is dropped may hold the last of the platform.
+        let tasks = std::mem::take(&mut *lock(&self.0.tasks.0));
+        drop(tasks);
+    }
+}
+
+/// Ends a platform when it is dropped. What the platform holds, functions that are connected and work that was left behind, holds the
+/// platform in turn, so that without this neither is ever freed.
+pub struct Lease(TestPlatform);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.lose_tasks();
+        let functions = std::mem::take(&mut *lock(&self.0.in_process().0));
+        drop(functions);
     }
 }
 
@@ -205,5 +225,28 @@ impl Platform for TestPlatform {
     }
     fn log(&self) -> &KeptLog {
         &self.0.log
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tmcp_ports::Tasks;
+    use tmcp_protocol::routes::Function;
+
+    #[test]
+    fn a_leased_platform_is_freed() {
+        let platform = TestPlatform::new();
+        let (lease, world) = (platform.until_dropped(), Arc::downgrade(&platform.0));
+        let (left, connected) = (platform.clone(), platform.clone());
+        platform.tasks().after(async move { drop(left) });
+        platform.in_process().connect(Function::Auth, move |_| {
+            let _ = &connected;
+            async { http::Response::new(bytes::Bytes::new()) }
+        });
+        drop(platform);
+        assert!(world.upgrade().is_some(), "it holds itself");
+        drop(lease);
+        assert!(world.upgrade().is_none(), "nobody holds it any more");
     }
 }

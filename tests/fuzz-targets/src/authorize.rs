@@ -12,7 +12,7 @@ use http::request::Builder;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use tmcp_protocol::routes::{Function, function_for};
-use tmcp_testkit::{Answer, Client, Connected, TestPlatform};
+use tmcp_testkit::{Answer, Client, Lease, TestPlatform};
 use url::Url;
 
 const BACK: &str = "https://app.example/back?x=1";
@@ -30,7 +30,7 @@ struct World {
     form: String,
     handle: String,
     uses: usize,
-    _connected: Connected,
+    _lease: Lease,
 }
 
 thread_local! {
@@ -82,7 +82,7 @@ impl World {
             form: String::new(),
             handle: String::new(),
             uses: 0,
-            _connected: platform.in_process().until_dropped(),
+            _lease: platform.until_dropped(),
         };
         world.signed_in()
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use tmcp_protocol::routes::Function;
-use tmcp_testkit::{Answer, Client, Connected, TestPlatform};
+use tmcp_testkit::{Answer, Client, Lease, TestPlatform};
 
 const SECRET: &str = "secret-secret-secret-secret-secret-";
 const EXCHANGE: &str = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange\
@@ -23,7 +23,7 @@ struct World {
     access: String,
     refresh: String,
     uses: usize,
-    _connected: Connected,
+    _lease: Lease,
 }
 
 thread_local! {
@@ -58,8 +58,8 @@ impl World {
         }
         let body = json!({"matrix_user_id": "@alice:hs", "access_token": "alice"});
         let platform_token = text(&done(client.json("POST", "/api/v1/auth/matrix", "", body)).body, "access_token");
-        let (access, refresh, _connected) = (String::new(), String::new(), platform.in_process().until_dropped());
-        let world = Self { client, platform_token, access, refresh, uses: 0, _connected };
+        let (access, refresh, lease) = (String::new(), String::new(), platform.until_dropped());
+        let world = Self { client, platform_token, access, refresh, uses: 0, _lease: lease };
         world.renewed()
     }
 
