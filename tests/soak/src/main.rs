@@ -3,6 +3,7 @@
 mod check;
 mod clock;
 mod faults;
+mod isolates;
 mod memory;
 mod model;
 mod report;
@@ -13,6 +14,7 @@ mod storing;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use isolates::Inspector;
 use run::Run;
 use seeded::Seeded;
 use sessions::Pass;
@@ -142,21 +144,36 @@ async fn people(run: &Run, seed: u64) -> (Vec<Part>, Sessions) {
     (parts, sessions)
 }
 
+/// How often memory is sampled. Isolates are asked to collect first, which takes them some milliseconds of work each.
+const LOOKS: Duration = Duration::from_secs(2);
+const LOOKS_AT_ISOLATES: Duration = Duration::from_secs(10);
+
 /// Samples memory, and says from time to time how it goes.
 async fn watch(run: Arc<Run>, memory: Arc<Mutex<memory::Memory>>, began: Instant) {
-    let (mut group, mut said, mut before) = (None, began, 0);
+    let on_workers = run.world.up.runtime == "workers";
+    let (mut group, mut inspector, mut said, mut before) = (None, None, began, 0);
     while !run.is_over() {
         let now = faults::server_group();
-        let sample = now.map(memory::sample).unwrap_or_default();
-        let megabytes = sample.values().sum::<u64>() / 1024;
-        {
-            let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-            if now != group {
-                memory.begin();
-                group = now;
-            }
-            memory.add(began.elapsed().as_secs(), sample);
+        if now != group {
+            memory.lock().unwrap_or_else(PoisonError::into_inner).begin();
+            (group, inspector) = (now, None);
         }
+        let processes = || now.map(memory::processes).unwrap_or_default();
+        if on_workers && inspector.is_none() {
+            let workerds = processes().into_iter().filter(|process| process.name == "workerd");
+            inspector = Inspector::find(workerds.map(|process| process.id)).await;
+        }
+        let isolates = match &inspector {
+            Some(inspector) => inspector.collect().await,
+            None => isolates::Kept::new(),
+        };
+        // Without its inspector workerd's memory says nothing: it is coming up, or going.
+        let sample = match (&inspector, on_workers) {
+            (None, true) => memory::Sample::new(),
+            (ours, _) => memory::sample(&processes(), ours.as_ref().map(|ours| ours.process), isolates),
+        };
+        let megabytes = memory::resident(&sample) / 1024;
+        memory.lock().unwrap_or_else(PoisonError::into_inner).add(began.elapsed().as_secs(), sample);
         if said.elapsed() >= Duration::from_secs(15) {
             let total = run.report.total();
             let rate = (total - before) as f64 / said.elapsed().as_secs_f64();
@@ -164,7 +181,7 @@ async fn watch(run: Arc<Run>, memory: Arc<Mutex<memory::Memory>>, began: Instant
                 .say(&format!("{total} requests, {rate:.0} a second; server {megabytes} MB; {} wrong", run.report.findings()));
             (said, before) = (Instant::now(), total);
         }
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(if inspector.is_some() { LOOKS_AT_ISOLATES } else { LOOKS }).await;
     }
 }
 

@@ -1,18 +1,25 @@
-//! The memory of the server's processes, and whether it is flat.
+//! The memory of the server's processes and of its isolates, and whether it is flat.
 //!
 //! A life is the time between two starts. Its first half minute is warm-up. A life of less than two minutes tells nothing.
 
-use std::collections::BTreeMap;
+use crate::isolates::Kept;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 /// Warm-up, in seconds.
 const WARM_UP_S: u64 = 30;
 /// The shortest life that is judged, warm-up included.
 const LEAST_S: u64 = 120;
-/// What a life may grow by from its first third to its last: for caches and heaps that are still finding their size.
+/// What a process may grow by from the first third of its life to the last: for caches and heaps that are still finding their size.
 const SLACK_KB: u64 = 24 * 1024;
+/// What an isolate may grow by.
+const ISOLATE_SLACK_KB: u64 = 4 * 1024;
+/// What an isolate may keep: Cloudflare ends one that has more.
+const ISOLATE_MOST_KB: u64 = 128 * 1024;
+/// What an isolate's name begins with.
+const ISOLATE: &str = "isolate of ";
 
-/// One look: resident kilobytes by the name of the program.
+/// One look: kilobytes by the name of the program, which are resident, or of the isolate, which are kept.
 pub type Sample = BTreeMap<String, u64>;
 
 /// Every sample of a run, by life.
@@ -21,25 +28,50 @@ pub struct Memory {
     lives: Vec<Vec<(u64, Sample)>>,
 }
 
-/// What the processes of a group use now.
-pub fn sample(group: i32) -> Sample {
-    let mut sample = Sample::new();
+/// A process of a group.
+pub struct Process {
+    /// Its id.
+    pub id: i32,
+    /// The name of its program.
+    pub name: String,
+    /// Its resident kilobytes.
+    pub kilobytes: u64,
+}
+
+/// The processes of a group.
+pub fn processes(group: i32) -> Vec<Process> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    for process in processes.filter(|entry| entry.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit())) {
-        let read = |name: &str| fs::read_to_string(process.path().join(name)).unwrap_or_default();
+    let of_group = |id: i32| {
+        let read = |name: &str| fs::read_to_string(format!("/proc/{id}/{name}")).unwrap_or_default();
         // "id (name) state parent group …", where the name may hold anything.
         let stat = read("stat");
-        let Some((head, tail)) = stat.rsplit_once(") ") else { continue };
-        if tail.split(' ').nth(2).and_then(|id| id.parse::<i32>().ok()) != Some(group) {
-            continue;
+        let (head, tail) = stat.rsplit_once(") ")?;
+        if tail.split(' ').nth(2)?.parse() != Ok(group) {
+            return None;
         }
-        let name = head.split_once('(').map(|(_, name)| name.to_owned()).unwrap_or_default();
+        let name = head.split_once('(')?.1.to_owned();
         let status = read("status");
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = resident.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0);
-        *sample.entry(name).or_default() += kilobytes;
+        let kilobytes = resident.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0);
+        Some(Process { id, name, kilobytes })
+    };
+    processes.filter_map(|entry| of_group(entry.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+/// What processes and isolates use. Beside the workerd that is `ours` wrangler has another, in front of it.
+pub fn sample(processes: &[Process], ours: Option<i32>, isolates: Kept) -> Sample {
+    let mut sample: Sample = isolates.into_iter().map(|(name, kilobytes)| (format!("{ISOLATE}{name}"), kilobytes)).collect();
+    for process in processes {
+        let is_proxy = process.name == "workerd" && ours.is_some_and(|ours| ours != process.id);
+        let name = if is_proxy { "wrangler's workerd" } else { &process.name };
+        *sample.entry(name.to_owned()).or_default() += process.kilobytes;
     }
     sample
+}
+
+/// What the processes of a sample use together.
+pub fn resident(sample: &Sample) -> u64 {
+    sample.iter().filter(|(name, _)| !name.starts_with(ISOLATE)).map(|(_, kilobytes)| kilobytes).sum()
 }
 
 fn median(mut values: Vec<u64>) -> u64 {
@@ -53,19 +85,27 @@ fn ends(samples: &[(u64, Sample)], name: &str) -> Option<(u64, u64)> {
     if samples.last()?.0 - began < LEAST_S {
         return None;
     }
-    let warm: Vec<u64> = samples
-        .iter()
-        .filter(|(at, _)| *at >= began + WARM_UP_S)
-        .map(|(_, sample)| sample.get(name).copied().unwrap_or(0))
-        .collect();
+    let warm = samples.iter().filter(|(at, _)| *at >= began + WARM_UP_S);
+    let warm: Vec<u64> = warm.filter_map(|(_, sample)| sample.get(name).copied()).collect();
     let third = (warm.len() / 3).max(1);
-    let (first, last) = (warm.get(..third)?, warm.get(warm.len() - third..)?);
+    let (first, last) = (warm.get(..third)?, warm.get(warm.len().checked_sub(third)?..)?);
     Some((median(first.to_vec()), median(last.to_vec())))
 }
 
 /// Whether a growth is too much: beyond the slack, and beyond a fifth.
-fn is_too_much(first: u64, last: u64) -> bool {
-    last > first + SLACK_KB && last > first + first / 5
+fn is_too_much(slack: u64, first: u64, last: u64) -> bool {
+    last > first + slack && last > first + first / 5
+}
+
+/// wrangler's own, which are shown and not judged.
+fn is_ours(name: &str) -> bool {
+    !matches!(name, "node" | "MainThread" | "esbuild" | "sh" | "wrangler's workerd")
+}
+
+/// Megabytes of kilobytes, for people.
+fn megabytes(kilobytes: u64) -> String {
+    let tenths = kilobytes * 10 / 1024;
+    if tenths < 100 { format!("{}.{} MB", tenths / 10, tenths % 10) } else { format!("{} MB", tenths / 10) }
 }
 
 impl Memory {
@@ -81,28 +121,27 @@ impl Memory {
         }
     }
 
-    /// Lines for the summary, and what grew. wrangler's own `node` processes are shown and not judged.
+    /// Lines for the summary, and what grew.
     pub fn judge(&self) -> (Vec<String>, Vec<String>) {
         let (mut lines, mut wrong) = (Vec::new(), Vec::new());
-        let longest = self.lives.iter().max_by_key(|life| life.len());
-        let Some(life) = longest.filter(|life| !life.is_empty()) else { return (lines, wrong) };
-        let seconds = life.last().map(|(at, _)| *at).unwrap_or(0) - life.first().map(|(at, _)| *at).unwrap_or(0);
-        let names: std::collections::BTreeSet<&String> = life.iter().flat_map(|(_, sample)| sample.keys()).collect();
+        let length = |life: &[(u64, Sample)]| life.last().map_or(0, |(at, _)| *at) - life.first().map_or(0, |(at, _)| *at);
+        let Some(life) = self.lives.iter().max_by_key(|life| length(life)) else { return (lines, wrong) };
+        let seconds = length(life);
+        let names: BTreeSet<&String> = life.iter().flat_map(|(_, sample)| sample.keys()).collect();
         for name in names {
-            let peak = life.iter().filter_map(|(_, sample)| sample.get(name)).max().copied().unwrap_or(0);
+            let is_isolate = name.starts_with(ISOLATE);
+            let peak = self.lives.iter().flatten().filter_map(|(_, sample)| sample.get(name)).max().copied().unwrap_or(0);
+            if is_isolate && peak > ISOLATE_MOST_KB {
+                wrong.push(format!("the {name} kept {}: Cloudflare allows {}", megabytes(peak), megabytes(ISOLATE_MOST_KB)));
+            }
             let Some((first, last)) = ends(life, name) else {
-                lines.push(format!("{name}: peak {} MB; the longest life of {seconds} s is too short to judge", peak / 1024));
+                lines.push(format!("{name}: peak {}; the longest life of {seconds} s is too short to judge", megabytes(peak)));
                 continue;
             };
-            lines.push(format!(
-                "{name}: {} MB → {} MB in a life of {seconds} s (peak {})",
-                first / 1024,
-                last / 1024,
-                peak / 1024
-            ));
-            let judged = !matches!(name.as_str(), "node" | "MainThread" | "esbuild" | "sh");
-            if judged && is_too_much(first, last) {
-                wrong.push(format!("the memory of {name} grew from {} MB to {} MB in {seconds} s", first / 1024, last / 1024));
+            let grew = format!("{} → {} in a life of {seconds} s", megabytes(first), megabytes(last));
+            lines.push(format!("{name}: {grew} (peak {})", megabytes(peak)));
+            if is_ours(name) && is_too_much(if is_isolate { ISOLATE_SLACK_KB } else { SLACK_KB }, first, last) {
+                wrong.push(format!("the memory of {name} grew: {grew}"));
             }
         }
         (lines, wrong)
@@ -113,25 +152,43 @@ impl Memory {
 mod tests {
     use super::*;
 
-    fn life(megabytes: impl Fn(u64) -> u64) -> Memory {
+    fn life(name: &str, megabytes: impl Fn(u64) -> u64) -> Memory {
         let mut memory = Memory::default();
         memory.begin();
         for at in (0..300).step_by(2) {
-            memory.add(at, Sample::from([("server".to_owned(), megabytes(at) * 1024)]));
+            memory.add(at, Sample::from([(name.to_owned(), megabytes(at) * 1024)]));
         }
         memory
     }
 
     #[test]
     fn a_leak_is_seen_and_a_warm_up_is_not() {
-        assert!(life(|at| 50 + at.min(30) * 3).judge().1.is_empty(), "a warm-up is no leak");
-        assert!(life(|at| 100 + at % 20).judge().1.is_empty(), "a sawtooth is no leak");
-        assert_eq!(life(|at| 100 + at / 3).judge().1.len(), 1, "20 MB a minute is one");
+        assert!(life("server", |at| 50 + at.min(30) * 3).judge().1.is_empty(), "a warm-up is no leak");
+        assert!(life("server", |at| 100 + at % 20).judge().1.is_empty(), "a sawtooth is no leak");
+        assert_eq!(life("server", |at| 100 + at / 3).judge().1.len(), 1, "20 MB a minute is one");
+        assert!(life("node", |at| 100 + at / 3).judge().1.is_empty(), "it is not ours");
+    }
+
+    #[test]
+    fn an_isolate_is_judged_more_closely() {
+        assert_eq!(life("isolate of auth", |at| 3 + at / 20).judge().1.len(), 1, "3 MB a minute");
+        assert!(life("isolate of auth", |at| 3 + at % 2).judge().1.is_empty());
+        assert_eq!(life("isolate of auth", |_| 129).judge().1.len(), 1, "Cloudflare would have ended it");
+    }
+
+    #[test]
+    fn an_isolate_that_did_not_answer_is_left_out() {
+        let mut memory = life("isolate of auth", |_| 3);
+        memory.add(300, Sample::from([("workerd".to_owned(), 1024)]));
+        assert!(memory.judge().1.is_empty());
     }
 
     #[test]
     fn this_process_has_memory() {
         let group = rustix::process::getpgrp().as_raw_nonzero().get();
-        assert!(sample(group).values().sum::<u64>() > 1000);
+        let own = i32::try_from(std::process::id()).unwrap();
+        let found = processes(group);
+        assert!(found.iter().any(|process| process.id == own && process.kilobytes > 1000));
+        assert!(resident(&sample(&found, None, Kept::from([("auth".to_owned(), 1 << 30)]))) < 1 << 30);
     }
 }
