@@ -3,7 +3,7 @@
 
 use crate::xml::{self, ASSERTION, Checked, ENCRYPTION, Flaw, SIGNATURE};
 use aes_gcm::aead::{Aead, KeyInit, Payload};
-use aes_gcm::{Aes128Gcm, Aes256Gcm, Nonce};
+use aes_gcm::{Aes128Gcm, Aes256Gcm};
 use tmcp_http::Failure;
 use tmcp_ports::{OaepHash, Platform, Signer};
 use tmcp_protocol::jwk::PrivateJwk;
@@ -95,8 +95,8 @@ impl Sealed {
 
 /// A nonce of 12 bytes, the cipher text, and a tag of 16 (XML Encryption 1.1 section 5.2.4).
 fn plain(content: Content, secret: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
-    let (nonce, message) = sealed.split_at_checked(12)?;
-    let (nonce, message) = (Nonce::from_slice(nonce), Payload::from(message));
+    let (nonce, message) = sealed.split_first_chunk::<12>()?;
+    let (nonce, message) = (nonce.into(), Payload::from(message));
     match content {
         Content::Aes128 => Aes128Gcm::new_from_slice(secret).ok()?.decrypt(nonce, message).ok(),
         Content::Aes256 => Aes256Gcm::new_from_slice(secret).ok()?.decrypt(nonce, message).ok(),

@@ -1,7 +1,7 @@
 //! `Aead` in pure Rust, by the crate `aes-gcm`.
 
+use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{Aead as _, KeyInit, Payload};
-use aes_gcm::{Aes256Gcm, Nonce};
 use tmcp_ports::{Aead, AeadError, Sealing};
 
 /// AES-256-GCM in the component itself.
@@ -14,13 +14,11 @@ fn cipher(sealing: &Sealing<'_>) -> Aes256Gcm {
 impl Aead for PureAead {
     async fn seal(&self, sealing: Sealing<'_>, plain: &[u8]) -> Result<Vec<u8>, AeadError> {
         let payload = Payload { msg: plain, aad: sealing.associated };
-        cipher(&sealing)
-            .encrypt(Nonce::from_slice(sealing.nonce), payload)
-            .map_err(|_| AeadError::Unavailable("too long".to_owned()))
+        cipher(&sealing).encrypt(sealing.nonce.into(), payload).map_err(|_| AeadError::Unavailable("too long".to_owned()))
     }
 
     async fn open(&self, sealing: Sealing<'_>, sealed: &[u8]) -> Result<Vec<u8>, AeadError> {
         let payload = Payload { msg: sealed, aad: sealing.associated };
-        cipher(&sealing).decrypt(Nonce::from_slice(sealing.nonce), payload).map_err(|_| AeadError::Corrupt)
+        cipher(&sealing).decrypt(sealing.nonce.into(), payload).map_err(|_| AeadError::Corrupt)
     }
 }

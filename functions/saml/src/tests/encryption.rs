@@ -5,7 +5,7 @@ use super::{carol, our_keys, read};
 use crate::response::Answer;
 use crate::xml::Flaw;
 use aes_gcm::aead::{Aead, KeyInit};
-use aes_gcm::{Aes128Gcm, Aes256Gcm, Nonce};
+use aes_gcm::{Aes128Gcm, Aes256Gcm};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rsa::{BigUint, Oaep, Pkcs1v15Encrypt, RsaPublicKey};
@@ -39,11 +39,8 @@ fn wrapped(secret: &[u8], transport: &str, parameters: &str) -> Vec<u8> {
 fn encrypted(plain: &str, content: &str, transport: &str, parameters: &str) -> String {
     let (nonce, secret) = ([3; 12], [5; 32]);
     let (secret, sealed) = match content {
-        GCM_128 => (
-            &secret[..16],
-            Aes128Gcm::new_from_slice(&secret[..16]).unwrap().encrypt(Nonce::from_slice(&nonce), plain.as_bytes()),
-        ),
-        _ => (&secret[..], Aes256Gcm::new_from_slice(&secret).unwrap().encrypt(Nonce::from_slice(&nonce), plain.as_bytes())),
+        GCM_128 => (&secret[..16], Aes128Gcm::new_from_slice(&secret[..16]).unwrap().encrypt((&nonce).into(), plain.as_bytes())),
+        _ => (&secret[..], Aes256Gcm::new_from_slice(&secret).unwrap().encrypt((&nonce).into(), plain.as_bytes())),
     };
     let sealed = STANDARD.encode([&nonce[..], &sealed.unwrap()].concat());
     let key = STANDARD.encode(wrapped(secret, transport, parameters));
