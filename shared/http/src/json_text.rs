@@ -1,5 +1,5 @@
 //! A long text as a JSON string (RFC 8259 section 7). `serde_json` looks at one byte at a time, which in wasm is 80 µs for 16 KiB;
-//! here eight are looked at at once, and copied where none of them has to be escaped.
+//! here eight are looked at at once, and all up to the first that has to be escaped are copied together.
 
 /// Whether one of eight bytes has to be escaped: a quotation mark, a backslash or a control character.
 fn needs_escape(eight: [u8; 8]) -> bool {
@@ -33,15 +33,15 @@ fn push_escaped(out: &mut Vec<u8>, byte: u8) {
 pub fn push(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len() + 2);
     out.push(b'"');
-    let (words, rest) = text.as_bytes().as_chunks::<8>();
-    for word in words {
-        if needs_escape(*word) {
-            word.iter().for_each(|byte| push_escaped(out, *byte));
-        } else {
-            out.extend_from_slice(word);
-        }
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        let clean = 8 * rest.as_chunks::<8>().0.iter().take_while(|eight| !needs_escape(**eight)).count();
+        let (plain, others) = rest.split_at(clean);
+        let (looked_at, others) = others.split_at(others.len().min(8));
+        out.extend_from_slice(plain);
+        looked_at.iter().for_each(|byte| push_escaped(out, *byte));
+        rest = others;
     }
-    rest.iter().for_each(|byte| push_escaped(out, *byte));
     out.push(b'"');
 }
 

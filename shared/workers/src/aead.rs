@@ -1,4 +1,4 @@
-//! `Aead`: WebCrypto, and pure Rust for the smallest values, for which a promise costs more.
+//! `Aead`: WebCrypto, and pure Rust for small values, for which a promise and three arrays cost more.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,8 +13,8 @@ use worker::wasm_bindgen_futures::JsFuture;
 
 use crate::signer::subtle;
 
-/// Values of fewer bytes stay in wasm.
-const LARGE: usize = 256;
+/// Values of fewer bytes stay in wasm: a sealed KiB takes some 20 µs there, and 35 µs by WebCrypto.
+const LARGE: usize = 1_536;
 const ALGORITHM: &str = "AES-GCM";
 
 /// Imported keys, at most; more are forgotten all at once.

@@ -2,6 +2,7 @@
 
 use crate::WorkersPlatform;
 use crate::config::EnvConfig;
+use crate::glue;
 use axum_core::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -9,13 +10,14 @@ use futures_util::future::{Either, select};
 use futures_util::stream::once;
 use http_body::Body as _;
 use http_body_util::BodyExt;
+use serde::Serializer as _;
 use std::pin::pin;
 use std::time::Duration;
 use tmcp_http::Address;
 use tmcp_http::group::Service;
 use tmcp_ports::guard::{check_untrusted, host_of};
 use tmcp_ports::{Config, HttpClient, HttpError, OutboundRequest, OutboundResponse, Trust};
-use worker::js_sys::{self, Uint8Array};
+use worker::js_sys::Uint8Array;
 use worker::send::SendFuture;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen_futures::JsFuture;
@@ -73,12 +75,12 @@ async fn answer(
 /// asked for, after that length was judged; one that did not comes in chunks, so that it can be broken off.
 fn from_web(request: web_sys::Request) -> worker::Result<http::Request<Body>> {
     let wrong = |error: http::Error| worker::Error::RustError(error.to_string());
-    let fields = request.headers();
-    let headers = js_sys::JSON::stringify(&js_sys::Array::from(&fields))?;
-    let headers: Vec<(String, String)> = serde_json::from_slice(String::from(headers).as_bytes())?;
-    let announced = headers.iter().any(|(name, _)| name == "content-length");
-    let mut builder = http::Request::builder().method(request.method().as_str()).uri(request.url());
-    for (name, value) in headers {
+    let head = glue::head(&request)?;
+    let mut lines = head.split('\n');
+    let mut builder = http::Request::builder().method(lines.next().unwrap_or_default()).uri(lines.next().unwrap_or_default());
+    let mut announced = false;
+    while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
+        announced |= name == "content-length";
         builder = builder.header(name, value);
     }
     let body = match request.body() {
@@ -112,13 +114,21 @@ async fn whole(mut unread: Unread) -> worker::Result<Vec<u8>> {
 async fn to_web(response: http::Response<Body>) -> worker::Result<web_sys::Response> {
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(|error| worker::Error::RustError(error.to_string()))?.to_bytes();
-    let headers: Vec<(&str, &str)> =
-        parts.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
-    let init = web_sys::ResponseInit::new();
-    init.set_status(parts.status.as_u16());
-    init.set_headers(&js_sys::JSON::parse(&serde_json::to_string(&headers)?)?);
     let body = (!body.is_empty()).then(|| Uint8Array::from(body.as_ref()));
-    Ok(web_sys::Response::new_with_opt_buffer_source_and_init(body.as_deref(), &init)?)
+    Ok(glue::respond(parts.status.as_u16(), &header_text(&parts.headers)?, body)?)
+}
+
+/// Headers as JSON: an object, or pairs where a name comes more than once.
+fn header_text(headers: &http::HeaderMap) -> serde_json::Result<String> {
+    let pairs = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let mut text = Vec::with_capacity(1024);
+    let mut serializer = serde_json::Serializer::new(&mut text);
+    if headers.keys_len() == headers.len() {
+        serializer.collect_map(pairs)?
+    } else {
+        serializer.collect_seq(pairs)?
+    }
+    Ok(String::from_utf8(text).unwrap_or_default())
 }
 
 fn method(method: &http::Method) -> Method {

@@ -8,6 +8,7 @@ mod bindings;
 mod clock;
 mod config;
 mod entity;
+mod glue;
 mod http;
 mod kv;
 mod log;
