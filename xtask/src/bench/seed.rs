@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bench::CONNECTIONS;
 use crate::build::Runtime;
+use crate::deploy::spin::runtime::METRICS_SAMPLE;
 use crate::paths::Paths;
 use crate::process;
 use crate::progress::Progress;
@@ -80,6 +81,10 @@ pub fn make(paths: &Paths, runtime: Runtime, progress: &Progress) -> Result<Seed
     let data = super::folder(paths).join(format!("seed-{}", runtime.name()));
     let plan = fresh::plan(paths, runtime, data.clone(), LIMITS, progress, |args| {
         args.set = [TOKEN_LIFE, QUIET].map(str::to_owned).into();
+        if runtime == Runtime::Spin {
+            let (name, sample) = METRICS_SAMPLE;
+            args.set.push(format!("{name}={sample}"));
+        }
     })?;
     let up_file = plan.up_file.clone();
     up::start_detached(&plan, progress)?;

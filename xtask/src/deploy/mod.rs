@@ -5,7 +5,7 @@
 
 pub mod environment;
 mod secrets;
-mod spin;
+pub mod spin;
 mod values;
 mod workers;
 

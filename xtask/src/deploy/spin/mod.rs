@@ -6,7 +6,7 @@
 
 mod component;
 mod manifest;
-mod runtime;
+pub mod runtime;
 
 use std::fs;
 use std::path::PathBuf;
