@@ -1,6 +1,7 @@
 //! What a subject decides.
 
 use super::*;
+use tmcp_protocol::limits::LimitClass;
 
 const NOW: Millis = Millis(1_800_000_000_000);
 
