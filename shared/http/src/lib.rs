@@ -20,6 +20,7 @@ pub mod failure;
 pub mod group;
 mod holders;
 pub mod internal;
+pub mod json_text;
 mod known;
 pub mod metrics;
 pub mod outbox;
@@ -30,7 +31,6 @@ pub mod status;
 pub mod subject;
 pub mod trace;
 
-mod json_text;
 mod pipeline;
 
 pub use address::Address;

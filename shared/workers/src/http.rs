@@ -10,11 +10,10 @@ use futures_util::future::{Either, select};
 use futures_util::stream::once;
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use serde::Serializer as _;
 use std::pin::pin;
 use std::time::Duration;
-use tmcp_http::Address;
 use tmcp_http::group::Service;
+use tmcp_http::{Address, json_text};
 use tmcp_ports::guard::{check_untrusted, host_of};
 use tmcp_ports::{Config, HttpClient, HttpError, OutboundRequest, OutboundResponse, Trust};
 use worker::js_sys::Uint8Array;
@@ -115,20 +114,7 @@ async fn to_web(response: http::Response<Body>) -> worker::Result<web_sys::Respo
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(|error| worker::Error::RustError(error.to_string()))?.to_bytes();
     let body = (!body.is_empty()).then(|| Uint8Array::from(body.as_ref()));
-    Ok(glue::respond(parts.status.as_u16(), &header_text(&parts.headers)?, body)?)
-}
-
-/// Headers as JSON: an object, or pairs where a name comes more than once.
-fn header_text(headers: &http::HeaderMap) -> serde_json::Result<String> {
-    let pairs = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let mut text = Vec::with_capacity(1024);
-    let mut serializer = serde_json::Serializer::new(&mut text);
-    if headers.keys_len() == headers.len() {
-        serializer.collect_map(pairs)?
-    } else {
-        serializer.collect_seq(pairs)?
-    }
-    Ok(String::from_utf8(text).unwrap_or_default())
+    Ok(glue::respond(parts.status.as_u16(), &json_text::headers(&parts.headers)?, body)?)
 }
 
 fn method(method: &http::Method) -> Method {
