@@ -1,7 +1,7 @@
 //! The scenarios, as sequences of platform calls.
 
 use crate::auth_sql;
-use crate::storage_sql::{ACCOUNT, FIND_ONE, INTEND, OLD_GARBAGE, WRITE};
+use crate::storage_sql::{ACCOUNT, FIND_ONE, FORGET_GARBAGE, INTEND, OLD_GARBAGE, WRITE};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
@@ -25,6 +25,8 @@ pub trait Calls {
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, Fault>>;
     /// A value into it.
     fn put(&self, key: &str, value: Vec<u8>) -> impl Future<Output = Result<(), Fault>>;
+    /// Takes a value out of it.
+    fn delete(&self, key: &str) -> impl Future<Output = Result<(), Fault>>;
     /// One command to an entity.
     fn hop(&self, id: &str) -> impl Future<Output = Result<(), Fault>>;
     /// Whether the token's signature holds, remembered where there is a memory.
@@ -172,17 +174,31 @@ async fn put<C: Calls + Clone + 'static>(calls: &C, claims: &Claims, key: &str, 
             calls.remember(ahead);
         }
         calls.put(&format!("storage/{blob}/0"), sealed).await?;
-        if calls.random()[0] < 64 {
+        let [turn, portion, ..] = calls.random();
+        if turn < 16 {
             let later = calls.clone();
             calls.later(async move {
-                let before = later.now() - 10 * 60 * 1000;
-                let _ = later.query(OLD_GARBAGE, vec![json!(before), json!(8)]).await;
+                let _ = collect(&later, i64::from(portion % 8) * 20).await;
             });
         }
     }
     let account = vec![uid.clone(), app.clone(), json!(now), json!(1), json!(1), json!(10 * 1024 * 1024), json!(1000)];
     calls.batch(vec![(WRITE, vec![uid, app, json!(now), json!(item)]), (ACCOUNT, account)]).await?;
     Ok((200, json!({"key": key, "success": true, "updated_at": now, "metadata": {"size_bytes": value.len()}}).to_string()))
+}
+
+/// Removes what writes before have left.
+async fn collect<C: Calls>(calls: &C, past: i64) -> Result<(), Fault> {
+    let before = calls.now() - 10 * 60 * 1000;
+    let rows = calls.query(OLD_GARBAGE, vec![json!(before), json!(20), json!(past)]).await?;
+    let blobs: Vec<&str> = rows.iter().map(|row| text(row, "blob")).collect();
+    for blob in &blobs {
+        calls.delete(&format!("storage/{blob}/0")).await?;
+    }
+    if !blobs.is_empty() {
+        calls.query(FORGET_GARBAGE, vec![json!(json!(blobs).to_string())]).await?;
+    }
+    Ok(())
 }
 
 async fn client<C: Calls>(calls: &C, form: &str) -> Result<(), Fault> {

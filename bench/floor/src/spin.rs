@@ -18,9 +18,9 @@ use tmcp_protocol::jwk::KeySet;
 const LOAD: &str = "SELECT version, state, due_at FROM entities WHERE kind = ?1 AND id = ?2";
 const SAVE: &str = "UPDATE entities SET version = ?3, state = ?4, due_at = ?5 WHERE kind = ?1 AND id = ?2 AND version = ?6 \
     RETURNING version";
-/// Of 256 requests so many are counted: the product's `METRICS_SAMPLE` of ten, as it is deployed.
-const COUNTED: u8 = 26;
-/// What is counted, in one statement after the response.
+/// One of so many requests is counted: the product's `METRICS_SAMPLE`, as it is deployed.
+const SAMPLE: u32 = 10;
+/// What is counted, in one statement. The product does it when its response has left, which is as much work.
 const COUNT: &str = "INSERT INTO metrics (kind, labels, count, amount) \
     SELECT j.value ->> 'kind', j.value ->> 'labels', j.value ->> 'count', j.value ->> 'amount' FROM json_each(?1) j WHERE true \
     ON CONFLICT (kind, labels) DO UPDATE SET count = count + excluded.count, amount = amount + excluded.amount";
@@ -94,6 +94,10 @@ impl Calls for OnSpin {
         Store::open_default().and_then(|store| store.set(key, &value)).map_err(failed)
     }
 
+    async fn delete(&self, key: &str) -> Result<(), Fault> {
+        Store::open_default().and_then(|store| store.delete(key)).map_err(failed)
+    }
+
     async fn hop(&self, id: &str) -> Result<(), Fault> {
         let (kind, id) = (Value::from("subject"), Value::from(id));
         let rows = self.run(LOAD, &[kind.clone(), id.clone()])?;
@@ -156,7 +160,8 @@ async fn handle(request: Request) -> anyhow::Result<impl IntoResponse> {
     let body = std::str::from_utf8(request.body()).unwrap_or_default();
     let asked = Asked { method: &request.method().to_string(), path: request.path(), bearer, body };
     let (status, body) = flow::answer(&calls, &asked).await.map_err(anyhow::Error::msg)?;
-    if calls.random()[0] < COUNTED {
+    let [a, b, c, d, ..] = calls.random();
+    if u32::from_le_bytes([a, b, c, d]) % SAMPLE == 0 {
         let counted = serde_json::json!([{"kind": "request", "labels": "[\"floor\"]", "count": 10, "amount": 10}]).to_string();
         calls.query(COUNT, vec![Value::from(counted)]).await.map_err(anyhow::Error::msg)?;
     }

@@ -74,6 +74,10 @@ impl Calls for OnWorkers {
         put.execute().await.map_err(failed)
     }
 
+    async fn delete(&self, key: &str) -> Result<(), Fault> {
+        self.0.env.kv("KV").map_err(failed)?.delete(key).await.map_err(failed)
+    }
+
     async fn hop(&self, id: &str) -> Result<(), Fault> {
         let stub = self.0.env.durable_object("FLOOR").and_then(|namespace| namespace.get_by_name(id)).map_err(failed)?;
         let command = format!(

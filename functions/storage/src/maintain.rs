@@ -35,7 +35,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         ("expire", rounds(&mut expired, || expire(platform)).await),
         ("purge", rounds(&mut purged, || purge(platform)).await),
         ("stale_intents", rounds(&mut intents, || stale_intents(platform)).await),
-        ("collect", rounds(&mut garbage, || collect(platform, PORTION)).await),
+        ("collect", rounds(&mut garbage, || collect(platform, PORTION, 0)).await),
     ];
     let (resealed, skipped) = reseal(platform).await?;
     let mut failed: Vec<String> = steps
@@ -103,10 +103,11 @@ async fn stale_intents<P: Platform>(platform: &P) -> Result<usize, Failure> {
     Ok(blobs.len())
 }
 
-/// Removes at most `most` blobs that no reader can still hold a row of.
-pub async fn collect<P: Platform>(platform: &P, most: i64) -> Result<usize, Failure> {
+/// Removes at most `most` blobs that no reader can still hold a row of, passing over the `past` oldest. Two that collect at once may find
+/// the same blobs, and then both remove them, which is once too often and no harm.
+pub async fn collect<P: Platform>(platform: &P, most: i64, past: i64) -> Result<usize, Failure> {
     let before = platform.clock().now().plus(-GARBAGE_MS);
-    let rows: Vec<BlobRow> = platform.sql().rows(stmt!(sql::OLD_GARBAGE, before, most)).await?;
+    let rows: Vec<BlobRow> = platform.sql().rows(stmt!(sql::OLD_GARBAGE, before, most, past)).await?;
     for BlobRow { blob, chunks } in &rows {
         for n in 0..*chunks {
             platform.kv().delete(&chunk_key(blob, n)).await?;

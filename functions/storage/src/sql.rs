@@ -110,8 +110,9 @@ pub const FORGET_INTENTS: &str = "DELETE FROM storage_intents WHERE blob IN (SEL
 /// Intents of writes that never ended.
 pub const STALE_INTENTS: &str = "SELECT blob, chunks FROM storage_intents WHERE created_at <= ?1 LIMIT +?2";
 
-/// Garbage that no reader can still hold a row of.
-pub const OLD_GARBAGE: &str = "SELECT blob, chunks FROM storage_garbage WHERE created_at <= ?1 LIMIT +?2";
+/// Garbage that no reader can still hold a row of: so much, behind so much that is older.
+pub const OLD_GARBAGE: &str =
+    "SELECT blob, chunks FROM storage_garbage WHERE created_at <= ?1 ORDER BY created_at LIMIT +?2 OFFSET +?3";
 /// Forgets garbage whose bytes are gone.
 pub const FORGET_GARBAGE: &str = "DELETE FROM storage_garbage WHERE blob IN (SELECT j.value FROM json_each(?1) j)";
 

@@ -297,18 +297,27 @@ fn abandon_later<P: Platform>(platform: &P, sealed: &[Sealed]) {
     });
 }
 
-/// Removes old garbage after the response, twice as much as writes can leave: so the sweep grows with what there is to sweep. After a
-/// single write every fourth time, and then for four, since looking costs as much as the write's own statements.
+/// After so many single writes of 256 garbage is collected, and then so much: a quarter more than they can leave. Looking and forgetting
+/// cost as much as the write's own statements, however much is found.
+const COLLECTING: usize = 16;
+const COLLECTED: i64 = 20;
+/// The old garbage is taken as so many portions, of which a write collects any: many at once would else all find the same. So some
+/// portions stay, for the next and for maintenance.
+const PORTIONS: u8 = 8;
+
+/// Removes old garbage after the response, so that the sweep grows with what there is to sweep.
 fn collect_later<P: Platform>(platform: &P, items: usize) {
     let most = match items {
-        1 if !drawn(platform, 64) => return,
-        1 => 8,
+        1 if !drawn(platform, COLLECTING) => return,
+        1 => COLLECTED,
         _ => i64::try_from(items).unwrap_or(1).saturating_mul(2),
     };
+    let [portion] = platform.random().bytes();
+    let past = i64::from(portion % PORTIONS) * most;
     let later = platform.clone();
     platform.tasks().after(async move {
         // Maintenance does it where this fails.
-        let _ = crate::maintain::collect(&later, most).await;
+        let _ = crate::maintain::collect(&later, most, past).await;
     });
 }
 

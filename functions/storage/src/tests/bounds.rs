@@ -125,6 +125,25 @@ async fn totals_are_the_sums_after_any_history() {
     }
 }
 
+/// Large values that are replaced leave their old bytes as garbage for ten minutes, which later writes remove: maintenance is not needed
+/// for it.
+#[tokio::test]
+async fn writes_collect_what_writes_leave() {
+    let mut world = World::new();
+    let mut most = 0;
+    for n in 0..1200 {
+        assert_eq!(world.put(&format!("k{}", n % 4), &format!("{n:02000}")).await.status, 200);
+        world.platform.run_tasks().await;
+        world.pass(10_000);
+        most = most.max(world.platform.kv_keys().len());
+    }
+    // 60 of the last ten minutes, and what lies in portions until they are drawn.
+    assert!((64..400).contains(&most), "{most} blobs");
+    world.pass(11 * 60 * 1000);
+    world.maintain().await;
+    assert_eq!(world.platform.kv_keys().len(), 4);
+}
+
 async fn rows(world: &World, sql: &'static str) -> Vec<Json> {
     use tmcp_ports::{Platform, Sql, stmt};
     world.platform.sql().query(stmt!(sql)).await.unwrap().into_iter().map(|row| Json::Object(row.0)).collect()
