@@ -107,6 +107,17 @@ fn keys_that_are_none_are_errors() {
     }
 }
 
+/// A key from elsewhere may have any length, and none takes longer than its words: 2049 bits took two thousand million subtractions.
+#[test]
+fn a_modulus_may_have_any_number_of_bits() {
+    for bits in [2048, 2049, 2050, 2056, 2058, 2079, 2080, 2081, 3071, 4064, 4095, 4096] {
+        let n = (BigUint::from(1_u8) << (bits - 1)) + (BigUint::from(0x1234_5678_9abc_u64) << 900) + BigUint::from(12_345_u32);
+        let base = (&n >> 3) + BigUint::from(99_u8);
+        let ours = Modulus::new(&n.to_bytes_be()).unwrap().power(&base.to_bytes_be(), 65_537).unwrap();
+        assert_eq!(BigUint::from_bytes_be(&ours), base.modpow(&BigUint::from(65_537_u32), &n), "{bits} bits");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
