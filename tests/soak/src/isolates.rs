@@ -2,7 +2,7 @@
 //!
 //! V8 collects garbage when it has to, and on a machine with free memory it has to seldom: the resident memory of workerd says for
 //! how long nobody collected, and grows under wrangler's own proxy as it does under ours. So each isolate is asked to collect before
-//! anybody looks. What is left in it then is what Cloudflare counts against its limit: V8's heap, and the memory of the wasm module.
+//! anybody looks. What is left in it then is what counts: V8's heap and what hangs on it, and the memory of the wasm module.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -12,7 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tungstenite::{Message, WebSocket};
 
-/// How long an isolate may take. One that no request wakes answers nothing, and is left out: nothing in it changes.
+/// How long an isolate may take. One that no request wakes answers nothing, and one that is too busy may not either: they are left out
+/// of this look, and `memory` counts in how many each was.
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// Adds up the bytes of an array of `WebAssembly.Memory`.
 const SUM: &str = "function() { return this.reduce((sum, memory) => sum + memory.buffer.byteLength, 0); }";
@@ -102,7 +103,8 @@ fn kept(address: SocketAddr, url: &str) -> Option<u64> {
     let wasm = session.ask("Runtime.callFunctionOn", &sum)?["result"]["value"].as_u64()?;
     session.ask("HeapProfiler.collectGarbage", &json!({}))?;
     let heap = session.ask("Runtime.getHeapUsage", &json!({}))?;
-    let parts = ["usedSize", "embedderHeapUsedSize"].map(|part| heap[part].as_u64().unwrap_or(0));
+    // Of these the last does not have the memory of wasm in it.
+    let parts = ["usedSize", "embedderHeapUsedSize", "backingStorageSize"].map(|part| heap[part].as_u64().unwrap_or(0));
     Some((wasm + parts.iter().sum::<u64>()) / 1024)
 }
 

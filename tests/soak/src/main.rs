@@ -105,7 +105,7 @@ async fn soak(args: Args) -> Result<bool> {
     faults?;
 
     let checked = checks(&run, &mut parts, began).await;
-    let (lines, grown) = memory.lock().unwrap_or_else(PoisonError::into_inner).judge();
+    let (lines, grown) = memory.lock().unwrap_or_else(PoisonError::into_inner).judge(run.world.up.runtime == "workers");
     grown.into_iter().for_each(|wrong| run.report.wrong(wrong));
     if let Err(error) = checked {
         run.report.wrong(format!("the checks ended early: {error:#}"));
@@ -167,6 +167,10 @@ async fn watch(run: Arc<Run>, memory: Arc<Mutex<memory::Memory>>, began: Instant
             Some(inspector) => inspector.collect().await,
             None => isolates::Kept::new(),
         };
+        // Whoever tells nothing at all is not there any more.
+        if isolates.is_empty() {
+            inspector = None;
+        }
         // Without its inspector workerd's memory says nothing: it is coming up, or going.
         let sample = match (&inspector, on_workers) {
             (None, true) => memory::Sample::new(),
