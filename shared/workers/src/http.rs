@@ -78,7 +78,8 @@ fn from_web(request: web_sys::Request) -> worker::Result<http::Request<Body>> {
     let mut lines = head.split('\n');
     let mut builder = http::Request::builder().method(lines.next().unwrap_or_default()).uri(lines.next().unwrap_or_default());
     let mut announced = false;
-    while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
+    while let Some(name) = lines.next() {
+        let value = lines.next().ok_or_else(|| worker::Error::RustError("a header without a value".to_owned()))?;
         announced |= name == "content-length";
         builder = builder.header(name, value);
     }
