@@ -46,15 +46,22 @@ fn ports(process: i32) -> Vec<u16> {
         .collect()
 }
 
-/// The inspector's targets that are Workers of ours: their names, and where each is spoken to.
-async fn targets(client: &reqwest::Client, address: SocketAddr) -> Option<Vec<(String, String)>> {
+/// An isolate: where it is spoken to, and its name if it is a Worker of ours. The others are Miniflare's D1, KV and entry.
+struct Target {
+    url: String,
+    ours: Option<String>,
+}
+
+/// The inspector's targets; none where none is ours.
+async fn targets(client: &reqwest::Client, address: SocketAddr) -> Option<Vec<Target>> {
     let answer = client.get(format!("http://{address}/json")).send().await.ok()?;
     let list: Vec<Value> = serde_json::from_str(&answer.text().await.ok()?).ok()?;
-    let ours = list.iter().filter_map(|target| {
-        let name = target["id"].as_str()?.strip_prefix("core:user:tmcp-")?;
-        Some((name.to_owned(), target["webSocketDebuggerUrl"].as_str()?.to_owned()))
-    });
-    Some(ours.collect::<Vec<_>>()).filter(|ours| !ours.is_empty())
+    let target = |target: &Value| {
+        let ours = target["id"].as_str()?.strip_prefix("core:user:tmcp-").map(str::to_owned);
+        Some(Target { url: target["webSocketDebuggerUrl"].as_str()?.to_owned(), ours })
+    };
+    let all: Vec<Target> = list.iter().filter_map(target).collect();
+    all.iter().any(|target| target.ours.is_some()).then_some(all)
 }
 
 fn client() -> Option<reqwest::Client> {
@@ -76,36 +83,20 @@ impl Inspector {
         None
     }
 
-    /// Has every isolate collect, and says what each keeps.
+    /// Has every isolate collect, and says what each of ours keeps.
     pub async fn collect(&self) -> Kept {
         let Some(client) = client() else { return Kept::new() };
-        let targets = targets(&client, self.address).await.unwrap_or_default();
-        let address = self.address;
-        let asking: Vec<_> = targets.into_iter().map(|(name, url)| (name, thread::spawn(move || kept(address, &url)))).collect();
-        let answers = asking.into_iter().filter_map(|(name, asked)| Some((name, asked.join().ok()??)));
-        tokio::task::block_in_place(|| answers.collect())
+        let (targets, address) = (targets(&client, self.address).await.unwrap_or_default(), self.address);
+        let ask = |Target { url, ours }| {
+            thread::spawn(move || {
+                let mut session = Session::open(address, &url)?;
+                let wasm = if ours.is_some() { session.wasm()? } else { 0 };
+                Some((ours?, (wasm + session.heap()?) / 1024))
+            })
+        };
+        let asked: Vec<_> = targets.into_iter().map(ask).collect();
+        tokio::task::block_in_place(|| asked.into_iter().filter_map(|asked| asked.join().ok()?).collect())
     }
-}
-
-/// What one isolate keeps once it has collected, in kilobytes.
-fn kept(address: SocketAddr, url: &str) -> Option<u64> {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    let (socket, _) = tungstenite::client(url, stream).ok()?;
-    let mut session = Session { socket, asked: 0, context: None };
-    session.ask("Runtime.enable", &json!({}))?;
-    let context = session.context.take()?;
-    let prototype = json!({"expression": "WebAssembly.Memory.prototype", "contextId": context});
-    let prototype = session.ask("Runtime.evaluate", &prototype)?;
-    // This collects, too: it tells of what is alive.
-    let memories = session.ask("Runtime.queryObjects", &json!({"prototypeObjectId": prototype["result"]["objectId"]}))?;
-    let sum = json!({"objectId": memories["objects"]["objectId"], "functionDeclaration": SUM, "returnByValue": true});
-    let wasm = session.ask("Runtime.callFunctionOn", &sum)?["result"]["value"].as_u64()?;
-    session.ask("HeapProfiler.collectGarbage", &json!({}))?;
-    let heap = session.ask("Runtime.getHeapUsage", &json!({}))?;
-    // Of these the last does not have the memory of wasm in it.
-    let parts = ["usedSize", "embedderHeapUsedSize", "backingStorageSize"].map(|part| heap[part].as_u64().unwrap_or(0));
-    Some((wasm + parts.iter().sum::<u64>()) / 1024)
 }
 
 /// One conversation by the Chrome DevTools Protocol.
@@ -116,6 +107,32 @@ struct Session {
 }
 
 impl Session {
+    fn open(address: SocketAddr, url: &str) -> Option<Self> {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        let (socket, _) = tungstenite::client(url, stream).ok()?;
+        Some(Self { socket, asked: 0, context: None })
+    }
+
+    /// The bytes of the memories of its wasm modules.
+    fn wasm(&mut self) -> Option<u64> {
+        self.ask("Runtime.enable", &json!({}))?;
+        let context = self.context.take()?;
+        let prototype = json!({"expression": "WebAssembly.Memory.prototype", "contextId": context});
+        let prototype = self.ask("Runtime.evaluate", &prototype)?;
+        let memories = self.ask("Runtime.queryObjects", &json!({"prototypeObjectId": prototype["result"]["objectId"]}))?;
+        let sum = json!({"objectId": memories["objects"]["objectId"], "functionDeclaration": SUM, "returnByValue": true});
+        self.ask("Runtime.callFunctionOn", &sum)?["result"]["value"].as_u64()
+    }
+
+    /// The bytes of its heap and of what hangs on it, once it has collected. Without the memory of wasm.
+    fn heap(&mut self) -> Option<u64> {
+        self.ask("HeapProfiler.collectGarbage", &json!({}))?;
+        let heap = self.ask("Runtime.getHeapUsage", &json!({}))?;
+        let parts = ["usedSize", "embedderHeapUsedSize", "backingStorageSize"].map(|part| heap[part].as_u64().unwrap_or(0));
+        Some(parts.iter().sum())
+    }
+
     fn ask(&mut self, method: &str, parameters: &Value) -> Option<Value> {
         self.asked += 1;
         let question = json!({"id": self.asked, "method": method, "params": parameters});

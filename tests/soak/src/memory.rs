@@ -1,15 +1,16 @@
 //! The memory of the server's processes and of its isolates, and whether it is flat.
 //!
-//! A life is the time between two starts. Its first half minute is warm-up. A life of less than two minutes tells nothing.
+//! A life is the time between two starts. Its first half minute is warm-up, and a life of less than two minutes tells nothing; of workerd,
+//! with its allocator's, Miniflare's and SQLite's caches, that is four minutes and eight.
 
 use crate::isolates::Kept;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// Warm-up, in seconds.
-const WARM_UP_S: u64 = 30;
-/// The shortest life that is judged, warm-up included.
-const LEAST_S: u64 = 120;
+/// Warm-up, and the shortest life that is judged, warm-up included; in seconds.
+const PATIENCE_S: (u64, u64) = (30, 120);
+/// The same of workerd as a process.
+const PATIENCE_WITH_WORKERD_S: (u64, u64) = (240, 480);
 /// What a process may grow by from the first third of its life to the last: for caches and heaps that are still finding their size.
 const SLACK_KB: u64 = 24 * 1024;
 /// What an isolate may grow by.
@@ -84,10 +85,11 @@ fn median(mut values: Vec<u64>) -> u64 {
 /// The two thirds that are compared: the median of the first and of the last.
 fn ends(samples: &[(u64, Sample)], name: &str) -> Option<(u64, u64)> {
     let began = samples.first()?.0;
-    if samples.last()?.0 - began < LEAST_S {
+    let (warm_up, least) = if name == "workerd" { PATIENCE_WITH_WORKERD_S } else { PATIENCE_S };
+    if samples.last()?.0 - began < least {
         return None;
     }
-    let warm = samples.iter().filter(|(at, _)| *at >= began + WARM_UP_S);
+    let warm = samples.iter().filter(|(at, _)| *at >= began + warm_up);
     let warm: Vec<u64> = warm.filter_map(|(_, sample)| sample.get(name).copied()).collect();
     let third = (warm.len() / 3).max(1);
     let (first, last) = (warm.get(..third)?, warm.get(warm.len().checked_sub(third)?..)?);
@@ -178,6 +180,7 @@ mod tests {
         assert!(life("server", |at| 100 + at % 20).judge(false).1.is_empty(), "a sawtooth is no leak");
         assert_eq!(life("server", |at| 100 + at / 3).judge(false).1.len(), 1, "20 MB a minute is one");
         assert!(life("node", |at| 100 + at / 3).judge(false).1.is_empty(), "it is not ours");
+        assert!(life("workerd", |at| 100 + at / 3).judge(false).1.is_empty(), "five minutes are not enough");
     }
 
     #[test]
