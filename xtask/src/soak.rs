@@ -29,7 +29,7 @@ const CHECKS_LIMIT: Duration = Duration::from_secs(600);
 /// Options of `soak`.
 #[derive(Debug, Args)]
 pub struct SoakArgs {
-    /// How long the load runs, on each runtime.
+    /// How long the load runs, on each runtime. From 17 on there is a stretch without kills that is long enough to judge workerd's memory.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1440))]
     minutes: u64,
     /// The platforms to run on, one after the other.
