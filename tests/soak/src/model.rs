@@ -2,7 +2,8 @@
 //!
 //! One task writes a key, one request at a time, so that its history is a line. A write whose answer was lost took effect or not;
 //! the next acknowledged write or read settles it. A value that was set to live for a time may be gone once the server's clock has
-//! passed its end (stepping back does not bring it again), and must not be seen when the clock stands behind its end.
+//! passed its end, and must not be seen when the clock stands behind its end. Where the clock steps back before its end both may be: its
+//! row is there until maintenance has found it expired.
 
 /// How far the server's clock may be from what we think it is, in milliseconds.
 const MARGIN_MS: i64 = 3_000;
@@ -85,7 +86,7 @@ impl Key {
         let found = self.candidates().filter(|state| fits(state)).last().cloned();
         match found {
             Some(state) => {
-                self.acknowledged(if text.is_some() { state } else { None });
+                self.acknowledged(state);
                 Ok(())
             }
             None => Err(format!("{} is there, but {} was to be expected", shown(text), self.expected())),
@@ -158,6 +159,12 @@ mod tests {
         let later = Moment { server_least: 1_070_000, server_most: 1_070_000 };
         assert!(key.clone().observed(Some("a"), later, |_| 0).is_err(), "an expired value is seen");
         assert!(key.observed(None, later, |_| 0).is_ok());
+        // It was expired, and is not any more; or it was found expired.
+        let passed = |_| 1_070_000;
+        assert!(key.clone().observed(Some("a"), NOW, passed).is_ok() && key.clone().observed(None, NOW, passed).is_ok());
+        assert!(key.observed(Some("b"), NOW, passed).is_err());
+        key.acknowledged(None);
+        assert!(key.observed(Some("a"), NOW, passed).is_err(), "a deleted value came back with the clock");
     }
 
     #[test]
