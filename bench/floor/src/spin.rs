@@ -12,6 +12,7 @@ use std::cell::{OnceCell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use tmcp_ports::{SqlError, rows};
 use tmcp_protocol::jwk::KeySet;
 
 /// The entity's row, read and written under its version.
@@ -57,7 +58,14 @@ impl OnSpin {
                 other => other.as_i64().map_or(sqlite3::Value::Null, sqlite3::Value::Integer),
             })
             .collect();
-        let result = self.database()?.execute(sql, &args).map_err(failed)?;
+        let database = self.database()?;
+        let result = rows::patiently(|| {
+            database.execute(sql, &args).map_err(|error| match error {
+                sqlite3::Error::Io(message) => SqlError::from_message(&message),
+                other => SqlError::Unavailable(other.to_string()),
+            })
+        })
+        .map_err(failed)?;
         let value = |value: sqlite3::Value| match value {
             sqlite3::Value::Integer(integer) => Value::from(integer),
             sqlite3::Value::Text(text) => Value::from(text),

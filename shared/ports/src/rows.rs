@@ -44,7 +44,7 @@ fn begin(connection: &(impl Connection + ?Sized)) -> Result<(), SqlError> {
 
 /// SQLite's waiting is not fair, so that under many writers one may come away empty-handed: it tries again, which is safe, since
 /// nothing has happened yet.
-fn patiently<T>(work: impl Fn() -> Result<T, SqlError>) -> Result<T, SqlError> {
+pub fn patiently<T>(work: impl Fn() -> Result<T, SqlError>) -> Result<T, SqlError> {
     for _ in 0..2 {
         match work() {
             Err(SqlError::Busy) => {}
