@@ -166,19 +166,20 @@ impl<P: Platform> Service<P> {
         Ok(info)
     }
 
+    /// What not every request takes is boxed: a future is moved several times before it begins, and is as large as its largest way.
     async fn answer(&self, request: Request, around: &Around<P>, origin: Option<&HeaderValue>) -> Response {
         let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
         if request.method() == HttpMethod::OPTIONS
             && let (Some(origin), Some(_)) = (origin, wanted)
         {
-            return self.preflight(request.uri().path(), around, origin).await;
+            return Box::pin(self.preflight(request.uri().path(), around, origin)).await;
         }
         let mut response = self.route(request).await;
         if let Some(origin) = origin
             && let Ok(text) = origin.to_str()
         {
             response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
-            match self.origin_info(around, text).await {
+            match Box::pin(self.origin_info(around, text)).await {
                 Ok(info) if info.may_read(&around.notes.read().reader) => cors::allow(response.headers_mut(), origin),
                 Ok(_) => {}
                 Err(failure) => around.notes.write(|notes| notes.cause = failure.cause().map(str::to_owned)),

@@ -11,3 +11,46 @@ export function head(request) {
 export function respond(status, headers, body) {
 	return new Response(body, { status, headers: JSON.parse(headers) });
 }
+
+/**
+ * Asks an entity's object: the text of its reply. A small command is the rest of the path, a large one a body. An answer that is not 200
+ * is an error.
+ */
+export async function ask(namespace, name, url, body) {
+	const stub = namespace.getByName(name);
+	const response = await (body === undefined ? stub.fetch(url) : stub.fetch(url, { method: "POST", body }));
+	const reply = response.headers.get("x-reply") ?? (await response.text());
+	if (response.status !== 200) throw new Error(reply);
+	return reply;
+}
+
+/** An object's small reply, in a header: a body is a stream, and reading it costs as much again as the call. */
+export function reply(text) {
+	return new Response(null, { headers: { "x-reply": text } });
+}
+
+/** A value of KV, or undefined. */
+export async function read(store, key) {
+	const value = await store.get(key, "arrayBuffer");
+	return value === null ? undefined : new Uint8Array(value);
+}
+
+/** The rows of a statement as JSON; undefined where there are none. A statement is its text and then its values. */
+export async function query(database, statement) {
+	return rows(await prepared(database, statement).all());
+}
+
+/** The same for several, all or none of which are done. */
+export async function batch(database, statements) {
+	const results = await database.batch(statements.map((statement) => prepared(database, statement)));
+	return results.map(rows);
+}
+
+function prepared(database, [sql, ...values]) {
+	return database.prepare(sql).bind(...values);
+}
+
+function rows({ error, results }) {
+	if (error) throw new Error(error);
+	return results?.length ? JSON.stringify(results) : undefined;
+}

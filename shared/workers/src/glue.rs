@@ -1,16 +1,36 @@
 //! `glue.js`, as wasm sees it.
 
-use worker::js_sys::Uint8Array;
+use worker::js_sys::Array;
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Request, Response};
 
-#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys, module = "/src/glue.js")]
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys, wasm_bindgen_futures = worker::wasm_bindgen_futures, module = "/src/glue.js")]
 extern "C" {
     /// Method, URL, and then each header's name and value, a line each.
     #[wasm_bindgen(catch)]
     pub fn head(request: &Request) -> Result<String, JsValue>;
 
-    /// A response with headers that come as JSON, an object or pairs.
+    /// A response with headers that come as JSON, an object or pairs. The body is null, text or an array of bytes.
     #[wasm_bindgen(catch)]
-    pub fn respond(status: u16, headers: &str, body: Option<Uint8Array>) -> Result<Response, JsValue>;
+    pub fn respond(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
+
+    /// Asks an entity's object, and gives the text of its reply. An answer other than 200 is an error.
+    #[wasm_bindgen(catch)]
+    pub async fn ask(namespace: &JsValue, name: &str, url: &str, body: Option<&str>) -> Result<JsValue, JsValue>;
+
+    /// An object's reply in a header; ASCII, and small.
+    #[wasm_bindgen(catch)]
+    pub fn reply(text: &str) -> Result<Response, JsValue>;
+
+    /// A value of KV as an array of bytes, or undefined.
+    #[wasm_bindgen(catch)]
+    pub async fn read(store: &JsValue, key: &str) -> Result<JsValue, JsValue>;
+
+    /// The rows of a statement as JSON; undefined where there are none. A statement is its text and then its values.
+    #[wasm_bindgen(catch)]
+    pub async fn query(database: &JsValue, statement: Array) -> Result<JsValue, JsValue>;
+
+    /// The rows of several statements, all or none of which are done.
+    #[wasm_bindgen(catch)]
+    pub async fn batch(database: &JsValue, statements: Array) -> Result<JsValue, JsValue>;
 }

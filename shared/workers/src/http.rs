@@ -8,6 +8,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::once;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use std::pin::pin;
@@ -114,8 +116,17 @@ async fn whole(mut unread: Unread) -> worker::Result<Vec<u8>> {
 async fn to_web(response: http::Response<Body>) -> worker::Result<web_sys::Response> {
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(|error| worker::Error::RustError(error.to_string()))?.to_bytes();
-    let body = (!body.is_empty()).then(|| Uint8Array::from(body.as_ref()));
-    Ok(glue::respond(parts.status.as_u16(), &json_text::headers(&parts.headers)?, body)?)
+    Ok(glue::respond(parts.status.as_u16(), &json_text::headers(&parts.headers)?, &as_body(&parts.headers, &body))?)
+}
+
+/// A body for JavaScript. As text where it is text, since an array of bytes is three objects, and one more for the collector; a type
+/// must be among the headers then, or the runtime adds its own.
+fn as_body(headers: &HeaderMap, body: &[u8]) -> JsValue {
+    match std::str::from_utf8(body) {
+        _ if body.is_empty() => JsValue::NULL,
+        Ok(text) if headers.contains_key(CONTENT_TYPE) => JsValue::from_str(text),
+        _ => Uint8Array::from(body).into(),
+    }
 }
 
 fn method(method: &http::Method) -> Method {

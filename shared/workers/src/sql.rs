@@ -2,13 +2,12 @@
 //! of wasm.
 
 use crate::bindings::binding;
+use crate::glue;
 use tmcp_ports::{Row, Sql, SqlError, Statement, Value};
 use worker::Env;
-use worker::js_sys::{Array, JSON};
+use worker::js_sys::Array;
 use worker::send::SendFuture;
-use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::wasm_bindgen_futures::JsFuture;
-use worker::worker_sys::types::{D1Database, D1PreparedStatement, D1Result};
+use worker::wasm_bindgen::JsValue;
 
 /// D1.
 pub struct D1Sql(Env);
@@ -31,23 +30,15 @@ fn bound(value: &Value) -> JsValue {
     }
 }
 
-fn prepare(database: &D1Database, statement: &Statement) -> Result<D1PreparedStatement, SqlError> {
+/// The statement as `glue.js` takes it: its text, and then its values.
+fn checked(statement: &Statement) -> Result<Array, SqlError> {
     statement.check()?;
-    let values: Array = statement.args.iter().map(bound).collect();
-    database.prepare(statement.sql).and_then(|prepared| prepared.bind(values)).map_err(failed)
+    Ok(std::iter::once(JsValue::from_str(statement.sql)).chain(statement.args.iter().map(bound)).collect())
 }
 
-fn rows(result: &D1Result) -> Result<Vec<Row>, SqlError> {
-    if let Some(error) = result.error().map_err(failed)? {
-        return Err(SqlError::from_message(&error));
-    }
-    let Some(results) = result.results().map_err(failed)? else { return Ok(Vec::new()) };
-    if results.length() == 0 {
-        return Ok(Vec::new());
-    }
-    let text = JSON::stringify(&results).map_err(failed)?;
-    let rows: Vec<serde_json::Map<String, serde_json::Value>> =
-        serde_json::from_slice(String::from(text).as_bytes()).map_err(malformed)?;
+fn rows(text: &JsValue) -> Result<Vec<Row>, SqlError> {
+    let Some(text) = text.as_string() else { return Ok(Vec::new()) };
+    let rows: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(text.as_bytes()).map_err(malformed)?;
     Ok(rows.into_iter().map(Row).collect())
 }
 
@@ -56,7 +47,7 @@ impl D1Sql {
         Self(env.clone())
     }
 
-    fn database(&self) -> Result<D1Database, SqlError> {
+    fn database(&self) -> Result<JsValue, SqlError> {
         binding(&self.0, "DB").map_err(SqlError::Unavailable)
     }
 }
@@ -65,8 +56,8 @@ impl Sql for D1Sql {
     async fn query(&self, statement: Statement) -> Result<Vec<Row>, SqlError> {
         let database = self.database()?;
         SendFuture::new(async move {
-            let promise = prepare(&database, &statement)?.all().map_err(failed)?;
-            rows(&JsFuture::from(promise).await.map_err(failed)?.unchecked_into())
+            let statement = checked(&statement)?;
+            rows(&glue::query(&database, statement).await.map_err(failed)?)
         })
         .await
     }
@@ -74,9 +65,9 @@ impl Sql for D1Sql {
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, SqlError> {
         let database = self.database()?;
         SendFuture::new(async move {
-            let prepared: Array = statements.iter().map(|statement| prepare(&database, statement)).collect::<Result<_, _>>()?;
-            let results = JsFuture::from(database.batch(prepared).map_err(failed)?).await.map_err(failed)?;
-            Array::from(&results).iter().map(|result| rows(&result.unchecked_into())).collect()
+            let statements: Array = statements.iter().map(checked).collect::<Result<_, _>>()?;
+            let results = glue::batch(&database, statements).await.map_err(failed)?;
+            Array::from(&results).iter().map(|text| rows(&text)).collect()
         })
         .await
     }

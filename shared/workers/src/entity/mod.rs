@@ -37,10 +37,7 @@ fn failed(error: impl std::fmt::Display) -> EntityError {
 impl Entities for WorkersEntities {
     async fn ask<E: EntityKind>(&self, id: &str, command: E::Command) -> Result<E::Reply, EntityError> {
         let body = serde_json::to_string(&Question { id: id.to_owned(), command }).map_err(failed)?;
-        let (status, text) = SendFuture::new(wire::ask(&self.0, E::NAME, id, body)).await.map_err(failed)?;
-        if status != 200 {
-            return Err(EntityError::Unavailable(text));
-        }
+        let text = SendFuture::new(wire::ask(&self.0, E::NAME, id, &body)).await.map_err(failed)?;
         serde_json::from_slice(text.as_bytes()).map_err(failed)
     }
 
@@ -279,15 +276,16 @@ impl<E: EntityKind> Inside<E> {
             }
             None => (None, self.table.get()),
         };
-        let storage = self.state.storage();
         if gone {
             self.table.set(false);
             self.alarm.set(Some(None));
-            return storage.delete_all().await;
+            return self.state.storage().delete_all().await;
         }
-        let current = self.know_alarm().await?;
+        if self.know_alarm().await? == next {
+            return Ok(());
+        }
+        let storage = self.state.storage();
         let outcome = match next {
-            _ if current == next => Ok(()),
             #[allow(clippy::cast_precision_loss)]
             Some(at) => storage.set_alarm(ScheduledTime::new(Date::new(&JsValue::from_f64(at as f64)))).await,
             None => storage.delete_alarm().await,

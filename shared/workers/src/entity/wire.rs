@@ -2,21 +2,18 @@
 //! and reading it costs as much again as the call. Requests and responses are the platform's own types, made once.
 
 use crate::bindings::binding;
+use crate::glue;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use web_sys::{Request, RequestInit, Response, ResponseInit};
+use web_sys::{Request, Response};
 use worker::Env;
-use worker::js_sys::{Object, Reflect};
-use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen_futures::JsFuture;
-use worker::worker_sys::DurableObjectNamespace;
 
 /// Where an object is asked; a small command is the rest of the path, in base64.
 const URL: &str = "https://entity/";
-/// The header of a small reply.
-const REPLY: &str = "x-reply";
 /// Up to so many bytes a command travels in the URL and a reply in a header.
 const SMALL: usize = 2048;
 
@@ -27,24 +24,15 @@ pub struct Question<C> {
     pub command: C,
 }
 
-/// Asks the object: status and text of its answer.
-pub async fn ask(env: &Env, kind: &str, id: &str, body: String) -> worker::Result<(u16, String)> {
-    let namespace: DurableObjectNamespace = binding(env, &kind.to_ascii_uppercase())?;
-    let stub = namespace.get_by_name(id)?;
-    let promise = if body.len() <= SMALL {
-        stub.fetch_with_str(&format!("{URL}{}", URL_SAFE_NO_PAD.encode(&body)))?
+/// Asks the object: the text of its answer.
+pub async fn ask(env: &Env, kind: &str, id: &str, body: &str) -> worker::Result<String> {
+    let namespace: JsValue = binding(env, &kind.to_ascii_uppercase())?;
+    let reply = if body.len() <= SMALL {
+        glue::ask(&namespace, id, &format!("{URL}{}", URL_SAFE_NO_PAD.encode(body)), None).await?
     } else {
-        let init = RequestInit::new();
-        init.set_method("POST");
-        init.set_body(&JsValue::from_str(&body));
-        stub.fetch_with_request(&Request::new_with_str_and_init(URL, &init)?)?
+        glue::ask(&namespace, id, URL, Some(body)).await?
     };
-    let response: Response = JsFuture::from(promise).await?.unchecked_into();
-    let reply = match response.headers().get(REPLY)? {
-        Some(reply) => reply,
-        None => JsFuture::from(response.text()?).await?.as_string().unwrap_or_default(),
-    };
-    Ok((response.status(), reply))
+    Ok(reply.as_string().unwrap_or_default())
 }
 
 /// The question of a request: in its URL, or in its body.
@@ -63,9 +51,5 @@ pub fn answer(reply: &impl Serialize) -> worker::Result<Response> {
     if text.len() > SMALL || !text.is_ascii() {
         return Ok(Response::new_with_opt_str(Some(&text))?);
     }
-    let headers = Object::new();
-    Reflect::set(&headers, &JsValue::from_str(REPLY), &JsValue::from_str(&text))?;
-    let init = ResponseInit::new();
-    init.set_headers(&headers);
-    Ok(Response::new_with_opt_str_and_init(None, &init)?)
+    Ok(glue::reply(&text)?)
 }
