@@ -1,5 +1,6 @@
 /* The clock of a server under test: the system's, moved by the milliseconds in a file that the test writes (eight bytes, this
- * machine's byte order). Preloaded into the server; timers, which run on the monotonic clock, go on undisturbed.
+ * machine's byte order). Preloaded into the server. The monotonic clock is left alone, and with it every timer that runs; workerd
+ * reckons how long a timer has to go by the clock that is moved, so that one which is set anew after a step back may come late.
  *
  * libfaketime would do the same, but workerd never gets past its start with it. This one calls the kernel itself and allocates
  * nothing, so that an allocator may ask for the time before anything else is ready. */

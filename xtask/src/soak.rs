@@ -1,7 +1,7 @@
 //! `cargo xtask soak`: a fresh server with a Synapse, and the load of `tests/soak`, which breaks them and then checks.
 //!
-//! The server's clock is moved by a small library that is preloaded into it (`tests/soak/clock.c`); timers run on the monotonic clock
-//! and are left alone. Synapse keeps the machine's time.
+//! The server's clock is moved by a small library that is preloaded into it (`tests/soak/clock.c`); the monotonic clock is left
+//! alone. Synapse keeps the machine's time.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -23,6 +23,7 @@ pub struct Inspector {
     /// The id of its process.
     pub process: i32,
     address: SocketAddr,
+    client: reqwest::Client,
 }
 
 /// Kilobytes by the name of the Worker.
@@ -64,19 +65,15 @@ async fn targets(client: &reqwest::Client, address: SocketAddr) -> Option<Vec<Ta
     all.iter().any(|target| target.ours.is_some()).then_some(all)
 }
 
-fn client() -> Option<reqwest::Client> {
-    reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().ok()
-}
-
 impl Inspector {
     /// That of one of these processes, if one has it.
     pub async fn find(processes: impl IntoIterator<Item = i32>) -> Option<Self> {
-        let client = client()?;
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().ok()?;
         for process in processes {
             for port in ports(process) {
                 let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
                 if targets(&client, address).await.is_some() {
-                    return Some(Self { process, address });
+                    return Some(Self { process, address, client });
                 }
             }
         }
@@ -85,8 +82,7 @@ impl Inspector {
 
     /// Has every isolate collect, and says what each of ours keeps.
     pub async fn collect(&self) -> Kept {
-        let Some(client) = client() else { return Kept::new() };
-        let (targets, address) = (targets(&client, self.address).await.unwrap_or_default(), self.address);
+        let (targets, address) = (targets(&self.client, self.address).await.unwrap_or_default(), self.address);
         let ask = |Target { url, ours }| {
             thread::spawn(move || {
                 let mut session = Session::open(address, &url)?;

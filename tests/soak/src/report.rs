@@ -32,9 +32,14 @@ impl Report {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The second of the run.
+    pub fn second(&self) -> u64 {
+        self.began.elapsed().as_secs()
+    }
+
     /// A line of progress.
     pub fn say(&self, text: &str) {
-        eprintln!("[{:>4}s] {text}", self.began.elapsed().as_secs());
+        eprintln!("[{:>4}s] {text}", self.second());
     }
 
     /// A request and how it ended: its status, or why there is none.
@@ -56,7 +61,7 @@ impl Report {
     pub fn wrong(&self, text: String) {
         let mut inner = self.inner();
         if inner.findings.len() < KEPT {
-            eprintln!("[{:>4}s] WRONG {text}", self.began.elapsed().as_secs());
+            eprintln!("[{:>4}s] WRONG {text}", self.second());
             inner.findings.push(text);
         } else {
             inner.more += 1;

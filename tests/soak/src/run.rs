@@ -30,6 +30,7 @@ pub struct Run {
     pub steps: AtomicU64,
     over: AtomicBool,
     disturbed_until: AtomicI64,
+    sent: AtomicU64,
     matrix: Client,
 }
 
@@ -56,6 +57,7 @@ impl Run {
             steps: AtomicU64::new(0),
             over: AtomicBool::new(false),
             disturbed_until: AtomicI64::new(0),
+            sent: AtomicU64::new(0),
             matrix: Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().context("no HTTP client")?,
         })
     }
@@ -79,9 +81,11 @@ impl Run {
         ours() < self.disturbed_until.load(Ordering::SeqCst)
     }
 
-    /// Sends, counts, and notes what no answer may be.
+    /// Sends, counts, and notes what no answer may be. Each request has an id of its own: the server writes a line with it when it has
+    /// answered, so that of one whose answer never came the log tells whether there was any.
     pub async fn send(&self, kind: &'static str, request: RequestBuilder) -> End {
-        match request.timeout(LIMIT).try_ask().await {
+        let (id, second) = (format!("soak_{:08}", self.sent.fetch_add(1, Ordering::SeqCst)), self.report.second());
+        match request.header("x-request-id", &id).timeout(LIMIT).try_ask().await {
             Ok(answer) => {
                 self.report.request(kind, &answer.status.to_string());
                 match answer.status {
@@ -102,7 +106,8 @@ impl Run {
             }
             Err(error) if error.is_timeout() => {
                 self.report.request(kind, "no answer in time");
-                self.report.wrong(format!("{kind} had no answer within {} s", LIMIT.as_secs()));
+                let limit = LIMIT.as_secs();
+                self.report.wrong(format!("{kind} had no answer within {limit} s: {id}, sent in second {second}: {error}"));
                 End::Late
             }
             Err(_) => {
