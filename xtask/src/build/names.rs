@@ -9,6 +9,11 @@ const HEADER: [u8; 8] = [0, b'a', b's', b'm', 1, 0, 0, 0];
 /// The id of a custom section (WebAssembly core specification, part 5.5.2).
 const CUSTOM: u8 = 0;
 
+/// Whether they are to stay, for a profiler: `KEEP_NAMES` is set.
+pub fn stay() -> bool {
+    std::env::var_os("KEEP_NAMES").is_some()
+}
+
 /// The module without its custom sections `name` and `producers`; everything else byte for byte.
 pub fn strip(module: &[u8]) -> Result<Vec<u8>> {
     ensure!(module.starts_with(&HEADER), "not a WebAssembly module");

@@ -9,15 +9,19 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
+use crate::build::names;
 use crate::functions::Function;
 use crate::paths::Paths;
 use crate::tools::cargo_tools::{WASM_BINDGEN, WORKER_BUILD};
 use crate::tools::rust::WORKERS_TARGET;
 
-/// A digest over the compiled module, the function's manifest (it may configure wasm-opt) and the tools' versions.
+/// A digest over the compiled module, the function's manifest (it may configure wasm-opt), the tools' versions and whether names stay.
 pub fn of(paths: &Paths, function: &Function) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(format!("{} {}\n", WORKER_BUILD.version, WASM_BINDGEN.version));
+    if names::stay() {
+        hash.update("with names\n");
+    }
     let manifest = paths.root.join(function.dir).join("Cargo.toml");
     for file in [paths.root.join("xtask/npm/package-lock.json"), manifest, compiled(paths, function)] {
         let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;

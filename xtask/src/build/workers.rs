@@ -32,8 +32,7 @@ pub fn build(paths: &Paths, progress: &Progress, functions: &[&'static Function]
     let before = stamps(paths, &stale)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     process::run_all(&step, stale.iter().map(|function| bundle(paths, function, functions)).collect(), cores)?;
-    // A profiler wants them: set KEEP_NAMES, and build a module that came out otherwise.
-    let stripped = if std::env::var_os("KEEP_NAMES").is_some() { &[][..] } else { &stale };
+    let stripped = if names::stay() { &[][..] } else { &stale };
     for function in stripped {
         let module = module(paths, function);
         let bytes = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
