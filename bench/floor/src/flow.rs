@@ -155,7 +155,9 @@ async fn put<C: Calls + Clone + 'static>(calls: &C, claims: &Claims, key: &str, 
     let large = value.len() > 1024;
     let announced = if large { calls.announced() } else { None };
     let is_announced = announced.is_some();
-    let (now, blob) = (calls.now(), announced.unwrap_or_else(|| hex(&calls.random())));
+    let now = calls.now();
+    let block = format!("{now:012x}{}", &hex(&calls.random())[..12]);
+    let blob = announced.unwrap_or_else(|| format!("{block}-0"));
     // What sealing adds: format, nonce and tag.
     let sealed = [value.as_bytes(), &[0; 29]].concat();
     let item = json!([{
@@ -166,19 +168,20 @@ async fn put<C: Calls + Clone + 'static>(calls: &C, claims: &Claims, key: &str, 
     let (uid, app) = (json!(claims.uid), json!(claims.aud));
     if large {
         if !is_announced {
-            let ahead: Vec<String> = (0..C::AHEAD).map(|_| hex(&calls.random())).collect();
-            let mut all = vec![json!({"key": key, "client_ts": null, "size": value.len(), "blob": blob, "chunks": 1})];
-            all.extend(ahead.iter().map(|id| json!({"key": null, "client_ts": null, "size": 0, "blob": id, "chunks": 1})));
-            let (all, quota) = (Value::Array(all).to_string(), json!(10 * 1024 * 1024));
-            calls.query(INTEND, vec![json!(now), json!(all), uid.clone(), app.clone(), json!(1), quota]).await?;
-            calls.remember(ahead);
+            let items = json!([{"key": key, "client_ts": null, "size": value.len()}]).to_string();
+            let unused: i64 = (1 << (C::AHEAD + 1)) - 1;
+            let blocks = json!([[block, 1, unused]]).to_string();
+            let quota = json!(10 * 1024 * 1024);
+            let args = vec![json!(now), json!(items), uid.clone(), app.clone(), json!(1), quota, json!(blocks)];
+            calls.query(INTEND, args).await?;
+            calls.remember((1..=C::AHEAD).map(|place| format!("{block}-{place}")).collect());
         }
         calls.put(&format!("storage/{blob}/0"), sealed).await?;
         let [turn, portion, ..] = calls.random();
         if turn < 16 {
             let later = calls.clone();
             calls.later(async move {
-                let _ = collect(&later, i64::from(portion % 8) * 20).await;
+                let _ = collect(&later, i64::from(portion % 8) * 17).await;
             });
         }
     }
@@ -190,13 +193,17 @@ async fn put<C: Calls + Clone + 'static>(calls: &C, claims: &Claims, key: &str, 
 /// Removes what writes before have left.
 async fn collect<C: Calls>(calls: &C, past: i64) -> Result<(), Fault> {
     let before = calls.now() - 10 * 60 * 1000;
-    let rows = calls.query(OLD_GARBAGE, vec![json!(before), json!(20), json!(past)]).await?;
-    let blobs: Vec<&str> = rows.iter().map(|row| text(row, "blob")).collect();
-    for blob in &blobs {
-        calls.delete(&format!("storage/{blob}/0")).await?;
+    let rows = calls.query(OLD_GARBAGE, vec![json!(before), json!(17), json!(past)]).await?;
+    let mut pairs = Vec::with_capacity(rows.len());
+    for row in &rows {
+        calls.delete(&format!("storage/{}/0", text(row, "blob"))).await?;
+        // As a whole number, which D1 does not say of it.
+        let at = row.get("created_at").and_then(Value::as_f64).unwrap_or_default();
+        #[allow(clippy::cast_possible_truncation)]
+        pairs.push(json!([at as i64, text(row, "blob")]));
     }
-    if !blobs.is_empty() {
-        calls.query(FORGET_GARBAGE, vec![json!(json!(blobs).to_string())]).await?;
+    if !pairs.is_empty() {
+        calls.query(FORGET_GARBAGE, vec![json!(Value::Array(pairs).to_string())]).await?;
     }
     Ok(())
 }

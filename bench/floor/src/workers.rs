@@ -53,7 +53,7 @@ fn prepared(env: &Env, sql: &str, args: &[Value]) -> Result<D1PreparedStatement,
 }
 
 impl Calls for OnWorkers {
-    const AHEAD: usize = 63;
+    const AHEAD: usize = 49;
 
     async fn query(&self, sql: &'static str, args: Vec<Value>) -> Result<Vec<Value>, Fault> {
         let result = prepared(&self.0.env, sql, &args)?.all().await.map_err(failed)?;

@@ -3,7 +3,12 @@
 //! ```text
 //!  large values ─▶ the isolate's stock has ids, and the namespace had room ──────────────────────────▶ KV ─▶ batch
 //!              └▶ otherwise: INTEND announces theirs and a few for the stock, and asks for the room ─▶ KV ─▶ batch
+//!
+//!  block 019ad0c5e1f8a1b2c3d4e5f6, 5 ids   unused 11111 ─▶ the batch that writes blob …-2 ─▶ 11011 ─▶ … ─▶ 00000: the row goes
 //! ```
+//!
+//! Ids are announced in blocks: a row says which of a block's ids nobody has used. Its id begins with the time, so that the rows lie
+//! in the order in which they grow old, and the sweep needs no index.
 //!
 //! A busy isolate so asks once for many writes. Ids in stock are used up to ten minutes after they were announced, and are swept an
 //! hour after: no write can hold one that is being swept. An isolate that dies leaves at most as many as it has used, for the sweep.
@@ -21,15 +26,82 @@ use tmcp_protocol::Millis;
 pub const GOOD_MS: i64 = 10 * 60 * 1000;
 /// So long what is known of a namespace's room counts.
 const ROOM_MS: i64 = 60 * 1000;
-/// Ids that are announced for the stock at once, at most.
-const MOST: usize = 63;
+/// Ids of one block at most: what is unused of it is a number, and D1 gives numbers as JavaScript has them, of 53 bits.
+const MOST: usize = 50;
 /// Where an isolate keeps its stock.
 const MEMO: &str = "announced";
 
-/// A fresh random blob id.
+/// A random id for a value that lies in its row, and is not announced.
 pub fn fresh_id(platform: &impl Platform) -> String {
     let random: [u8; 16] = platform.random().bytes();
     tmcp_protocol::hex::hex(&random)
+}
+
+/// Where the ids of blocks that are announced from a time on begin: its milliseconds, in twelve hexadecimal digits.
+pub fn begin_of(time: Millis) -> String {
+    format!("{:012x}", time.0.max(0))
+}
+
+/// Blob ids that are about to be announced, in the order in which they are taken.
+#[derive(Default)]
+pub struct Blocks(Vec<Block>);
+
+struct Block {
+    id: String,
+    taken: usize,
+}
+
+impl Block {
+    fn new(platform: &impl Platform) -> Self {
+        let random: [u8; 6] = platform.random().bytes();
+        Self { id: begin_of(platform.clock().now()) + &tmcp_protocol::hex::hex(&random), taken: 0 }
+    }
+
+    fn take(&mut self) -> String {
+        let place = self.taken;
+        self.taken += 1;
+        name(&self.id, place)
+    }
+
+    /// A bit for each id.
+    fn bits(&self) -> i64 {
+        (1 << self.taken) - 1
+    }
+}
+
+/// A blob's id: its block's, and its place there.
+fn name(block: &str, place: usize) -> String {
+    format!("{block}-{place}")
+}
+
+/// The ids of a block that these bits stand for.
+pub fn ids(block: &str, bits: i64) -> impl Iterator<Item = String> {
+    (0..MOST).filter(move |place| (bits >> place) & 1 == 1).map(move |place| name(block, place))
+}
+
+impl Blocks {
+    /// The next id.
+    pub fn next(&mut self, platform: &impl Platform) -> String {
+        match self.0.last_mut() {
+            Some(block) if block.taken < MOST => block.take(),
+            _ => {
+                let mut block = Block::new(platform);
+                let id = block.take();
+                self.0.push(block);
+                id
+            }
+        }
+    }
+
+    /// So many ids that the last block still has.
+    fn left(&self) -> usize {
+        self.0.last().map_or(0, |block| MOST - block.taken)
+    }
+
+    /// For [`sql::INTEND`]: each block, the chunks of its largest blob, and the bits of its ids.
+    fn rows(&self, chunks: i64) -> Vec<(&str, i64, i64)> {
+        self.0.iter().map(|block| (block.id.as_str(), chunks, block.bits())).collect()
+    }
 }
 
 /// Announced ids that nobody uses yet, each for one chunk.
@@ -40,7 +112,7 @@ struct Stock {
     coming: usize,
     /// When all of them are too old.
     until: Millis,
-    /// How many are announced the next time: 0, 1, 3, 7, …, so that no more lie here than were used.
+    /// How many are announced the next time, where their block has room: 0, 1, 3, 7, …, so that no more lie here than were used.
     portion: usize,
 }
 
@@ -58,14 +130,14 @@ impl Stock {
         Some(self.ids.split_off(rest))
     }
 
-    /// How many to announce now for later.
-    fn order(&mut self, now: Millis) -> usize {
+    /// How many to announce now for later, `most` at most.
+    fn order(&mut self, most: usize, now: Millis) -> usize {
         self.forget_old(now);
         if !self.ids.is_empty() || self.coming > 0 {
             return 0;
         }
         self.until = now.plus(GOOD_MS);
-        self.coming = self.portion;
+        self.coming = self.portion.min(most);
         self.portion = (self.portion * 2 + 1).min(MOST);
         self.coming
     }
@@ -112,14 +184,12 @@ pub fn forget_room(platform: &impl Platform, namespace: &Namespace) {
     platform.memo().put(&room_of(namespace), none, none.until);
 }
 
-/// What is announced: a blob of a batch, or one for the stock, which is of no key.
+/// An item of a batch, as far as the room for it matters.
 #[derive(Serialize)]
-struct Announcement<'a> {
-    key: Option<&'a str>,
+struct Wanted<'a> {
+    key: &'a str,
     client_ts: Option<Millis>,
     size: i64,
-    blob: Option<&'a str>,
-    chunks: i64,
 }
 
 #[derive(Deserialize)]
@@ -127,31 +197,50 @@ struct Announced {
     room: i64,
 }
 
-/// Announces the blobs of a batch; false where the namespace is too full for it.
-pub async fn announce(platform: &impl Platform, namespace: &Namespace, items: &[Item], quota: i64) -> Result<bool, Failure> {
+/// Announces the ids of these blocks; with a quota, only where the items have room under it. The room there was, or none.
+async fn intend(
+    platform: &impl Platform,
+    namespace: &Namespace,
+    rows: &[(&str, i64, i64)],
+    items: &[Wanted<'_>],
+    quota: Option<i64>,
+) -> Result<Option<i64>, Failure> {
+    let malformed = |error: serde_json::Error| Failure::internal(error.to_string());
+    let rows = serde_json::to_string(rows).map_err(malformed)?;
+    let items = serde_json::to_string(items).map_err(malformed)?;
+    let (now, uid, app) = (platform.clock().now(), namespace.uid.as_str(), namespace.app.as_str());
+    let statement = stmt!(sql::INTEND, now, items, uid, app, quota.is_some(), quota.unwrap_or_default(), rows);
+    Ok(platform.sql().first::<Announced>(statement).await?.map(|announced| announced.room))
+}
+
+/// Announces the ids that a batch took of `blocks`, and some for the stock; false where the namespace is too full for the batch.
+pub async fn announce(
+    platform: &impl Platform,
+    namespace: &Namespace,
+    mut blocks: Blocks,
+    items: &[Item],
+    quota: i64,
+) -> Result<bool, Failure> {
     let now = platform.clock().now();
     let stock = platform.memo().kept(MEMO, now);
-    let ordered = locked(&stock).order(now);
-    let ahead: Vec<String> = (0..ordered).map(|_| fresh_id(platform)).collect();
-    let own = items.iter().map(|item| Announcement {
-        key: Some(&item.key),
-        client_ts: item.client_ts,
-        size: item.size,
-        blob: item.blob.as_deref(),
-        chunks: item.chunks,
-    });
-    let more = ahead.iter().map(|id| Announcement { key: None, client_ts: None, size: 0, blob: Some(id), chunks: 1 });
-    let payload = serde_json::to_string(&own.chain(more).collect::<Vec<_>>());
-    let payload = payload.map_err(|error| Failure::internal(error.to_string()))?;
-    let (uid, app) = (namespace.uid.as_str(), namespace.app.as_str());
-    let announced = platform.sql().first::<Announced>(stmt!(sql::INTEND, now, payload, uid, app, true, quota)).await;
+    let ordered = locked(&stock).order(blocks.left(), now);
+    let ahead: Vec<String> = (0..ordered).map(|_| blocks.next(platform)).collect();
+    let chunks = items.iter().map(|item| item.chunks).max().unwrap_or_default();
+    let wanted: Vec<Wanted<'_>> =
+        items.iter().map(|item| Wanted { key: &item.key, client_ts: item.client_ts, size: item.size }).collect();
+    let announced = intend(platform, namespace, &blocks.rows(chunks), &wanted, Some(quota)).await;
     let done = matches!(announced, Ok(Some(_)));
     locked(&stock).deliver(if done { ahead } else { Vec::new() }, now);
-    let Some(Announced { room }) = announced? else { return Ok(false) };
+    let Some(room) = announced? else { return Ok(false) };
     let left = items.iter().fold(room, |left, item| left.saturating_sub(item.size));
     let until = now.plus(ROOM_MS);
     platform.memo().put(&room_of(namespace), Room { left, until }, until);
     Ok(true)
+}
+
+/// Announces the ids of `blocks` for a value that is sealed anew, whatever the quota says.
+pub async fn announce_anew(platform: &impl Platform, namespace: &Namespace, blocks: &Blocks, chunks: i64) -> Result<(), Failure> {
+    intend(platform, namespace, &blocks.rows(chunks), &[], None).await.map(|_| ())
 }
 
 #[cfg(test)]
@@ -161,7 +250,7 @@ mod tests {
     const NOW: Millis = Millis(1_800_000_000_000);
 
     fn fill(stock: &mut Stock, now: Millis) -> usize {
-        let ordered = stock.order(now);
+        let ordered = stock.order(MOST - 1, now);
         stock.deliver((0..ordered).map(|n| n.to_string()).collect(), now);
         ordered
     }
@@ -174,15 +263,15 @@ mod tests {
             filled.push(fill(&mut stock, NOW));
             while stock.take(1, NOW).is_some() {}
         }
-        assert_eq!(filled, [0, 1, 3, 7, 15, 31, 63, 63]);
+        assert_eq!(filled, [0, 1, 3, 7, 15, 31, 49, 49]);
     }
 
     #[test]
     fn one_at_a_time_orders_and_nobody_takes_less_than_asked() {
         let mut stock = Stock { portion: 3, until: NOW.plus(1), ..Stock::default() };
-        assert_eq!((stock.order(NOW), stock.order(NOW)), (3, 0));
+        assert_eq!((stock.order(MOST, NOW), stock.order(MOST, NOW)), (3, 0));
         stock.deliver(vec!["a".into(), "b".into(), "c".into()], NOW);
-        assert_eq!((stock.take(4, NOW), stock.order(NOW)), (None, 0));
+        assert_eq!((stock.take(4, NOW), stock.order(MOST, NOW)), (None, 0));
         assert_eq!(stock.take(2, NOW), Some(vec!["b".to_owned(), "c".to_owned()]));
         assert_eq!(stock.take(2, NOW), None);
     }
@@ -193,9 +282,45 @@ mod tests {
         assert_eq!(fill(&mut stock, NOW), 3);
         assert!(stock.take(1, NOW.plus(GOOD_MS - 1)).is_some());
         assert!(stock.take(1, NOW.plus(GOOD_MS)).is_none());
-        assert_eq!(stock.order(NOW.plus(GOOD_MS)), 0, "it begins anew");
-        assert_eq!(stock.order(NOW.plus(GOOD_MS)), 1);
+        assert_eq!(stock.order(MOST, NOW.plus(GOOD_MS)), 0, "it begins anew");
+        assert_eq!(stock.order(MOST, NOW.plus(GOOD_MS)), 1);
         stock.deliver(vec!["late".into()], NOW);
         assert!(stock.ids.is_empty());
+    }
+
+    #[test]
+    fn a_batch_that_fills_its_blocks_announces_less_for_the_stock() {
+        let platform = tmcp_testkit::TestPlatform::new();
+        let mut blocks = Blocks::default();
+        assert_eq!(blocks.left(), 0);
+        let ids: Vec<String> = (0..2 * MOST - 2).map(|_| blocks.next(&platform)).collect();
+        let rows = blocks.rows(3);
+        assert_eq!(
+            rows.iter().map(|(_, chunks, bits)| (*chunks, *bits)).collect::<Vec<_>>(),
+            [(3, (1 << 50) - 1), (3, (1 << 48) - 1)]
+        );
+        assert_eq!(ids, rows.iter().flat_map(|(block, _, bits)| super::ids(block, *bits)).collect::<Vec<_>>());
+        let mut stock = Stock { portion: 31, until: NOW.plus(1), ..Stock::default() };
+        assert_eq!(stock.order(blocks.left(), NOW), 2);
+    }
+
+    #[test]
+    fn blocks_lie_in_the_order_of_their_time() {
+        let mut platform = tmcp_testkit::TestPlatform::new();
+        let mut last = String::new();
+        for _ in 0..20 {
+            let block = Block::new(&platform);
+            assert_eq!(block.id.len(), 24);
+            assert!(block.id > last && block.id < begin_of(platform.clock().now().plus(1)), "{} after {last}", block.id);
+            last = block.id;
+            platform.pass(1);
+        }
+    }
+
+    #[test]
+    fn bits_are_of_the_ids_that_they_stand_for() {
+        assert_eq!(ids("b", 0b1010).collect::<Vec<_>>(), ["b-1", "b-3"]);
+        assert_eq!(ids("b", (1 << MOST) - 1).count(), MOST);
+        assert!((1_i64 << MOST) < 1 << 53, "a number of JavaScript's holds them");
     }
 }

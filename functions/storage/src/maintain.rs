@@ -3,17 +3,18 @@
 //! Expired keys become tombstones; tombstones go after thirty days; intents of writes that never ended become garbage after an
 //! hour; garbage goes after ten minutes, when no reader can still hold its row; values under an old master key are sealed anew.
 
-use crate::announce;
+use crate::announce::{self, Blocks};
 use crate::namespace::Namespace;
 use crate::read::{self, chunk_key};
 use crate::seal::KeyRing;
-use crate::sql::{self, BlobRow, NamespaceRow};
+use crate::sql::{self, BlockRow, GarbageRow, NamespaceRow};
 use crate::write::{self, limits};
 use serde::Deserialize;
 use serde_json::json;
 use std::future::Future;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Clock, Kv, Platform, Row, Sql, stmt};
+use tmcp_protocol::Millis;
 use tmcp_protocol::storage::{StorageKey, TOMBSTONE_MS};
 
 /// Intents older than this belong to nobody.
@@ -93,29 +94,26 @@ async fn purge<P: Platform>(platform: &P) -> Result<usize, Failure> {
 }
 
 async fn stale_intents<P: Platform>(platform: &P) -> Result<usize, Failure> {
-    let before = platform.clock().now().plus(-INTENT_MS);
-    let rows: Vec<BlobRow> = platform.sql().rows(stmt!(sql::STALE_INTENTS, before, PORTION)).await?;
-    let blobs: Vec<String> = rows.into_iter().map(|row| row.blob).collect();
+    let before = announce::begin_of(platform.clock().now().plus(-INTENT_MS));
+    let rows: Vec<BlockRow> = platform.sql().rows(stmt!(sql::STALE_INTENTS, before, PORTION)).await?;
+    let blobs: Vec<String> = rows.iter().flat_map(|row| announce::ids(&row.block, row.unused)).collect();
     if !blobs.is_empty() {
         // First the intent goes, so that a write that is still on its way fails; then, ten minutes later, the bytes.
         write::abandon(platform, &blobs).await?;
     }
-    Ok(blobs.len())
+    Ok(rows.len())
 }
 
 /// Removes at most `most` blobs that no reader can still hold a row of, passing over the `past` oldest. Two that collect at once may find
 /// the same blobs, and then both remove them, which is once too often and no harm.
 pub async fn collect<P: Platform>(platform: &P, most: i64, past: i64) -> Result<usize, Failure> {
     let before = platform.clock().now().plus(-GARBAGE_MS);
-    let rows: Vec<BlobRow> = platform.sql().rows(stmt!(sql::OLD_GARBAGE, before, most, past)).await?;
-    for BlobRow { blob, chunks } in &rows {
-        for n in 0..*chunks {
-            platform.kv().delete(&chunk_key(blob, n)).await?;
-        }
-    }
+    let rows: Vec<GarbageRow> = platform.sql().rows(stmt!(sql::OLD_GARBAGE, before, most, past)).await?;
     if !rows.is_empty() {
-        let blobs: Vec<&str> = rows.iter().map(|row| row.blob.as_str()).collect();
-        let payload = serde_json::to_string(&blobs).map_err(|error| Failure::internal(error.to_string()))?;
+        let keys = rows.iter().flat_map(|row| (0..row.chunks).map(|n| chunk_key(&row.blob, n))).collect();
+        platform.kv().remove(keys).await?;
+        let pairs: Vec<(Millis, &str)> = rows.iter().map(|row| (row.created_at, row.blob.as_str())).collect();
+        let payload = serde_json::to_string(&pairs).map_err(|error| Failure::internal(error.to_string()))?;
         platform.sql().query(stmt!(sql::FORGET_GARBAGE, payload)).await?;
     }
     Ok(rows.len())
@@ -150,13 +148,11 @@ async fn reseal_one<P: Platform>(platform: &P, row: Row) -> Result<(), Failure> 
     let Some(value) = read::open(platform, &namespace, &entry).await? else { return Ok(()) };
     let key = StorageKey::parse(entry.key.as_str())?;
     let inline = write::inline_bytes(platform)?;
-    let sealed = [write::seal(platform, &namespace, &key, &value, announce::fresh_id(platform), inline).await?];
+    let mut blocks = Blocks::default();
+    let sealed = [write::seal(platform, &namespace, &key, &value, blocks.next(platform), inline).await?];
     let [new] = &sealed;
-    let now = platform.clock().now();
-    let announced = json!([{"blob": new.blob, "chunks": new.chunk_count(), "key": entry.key}]).to_string();
     if !new.chunks.is_empty() {
-        let (uid, app) = (namespace.uid.as_str(), namespace.app.as_str());
-        platform.sql().query(stmt!(sql::INTEND, now, announced.as_str(), uid, app, false, 0)).await?;
+        announce::announce_anew(platform, &namespace, &blocks, new.chunk_count()).await?;
         write::store_chunks(platform, &sealed).await?;
     }
     let (uid, app, old) = (namespace.uid.as_str(), namespace.app.as_str(), entry.blob.as_deref());
@@ -172,7 +168,7 @@ async fn reseal_one<P: Platform>(platform: &P, row: Row) -> Result<(), Failure> 
             new.key_id.as_str(),
             new.body.as_deref()
         ),
-        stmt!(sql::RETIRE_ONE, uid, app, entry.key.as_str(), old, entry.chunks, now),
+        stmt!(sql::RETIRE_ONE, entry.updated_at, old, platform.clock().now()),
     ];
     platform.sql().batch(statements).await?;
     Ok(())

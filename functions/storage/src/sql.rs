@@ -2,6 +2,8 @@
 //! of a hundred is as many statements as a batch of one. `CROSS JOIN` keeps SQLite from walking a whole namespace per item, and
 //! `INDEXED BY` from walking tombstones; a test holds the plans.
 //!
+//! The id of an announced blob is its block's, of 24 characters, a hyphen, and its place in the block, whose bit in `unused` it is.
+//!
 //! In a join, a column equals `+?1` and not `?1`, and a limit is `+?1` too: SQLite plans for the values that are bound, and plans anew
 //! whenever others are, which took 0.25 ms of every write. It does not look into an expression.
 
@@ -23,7 +25,8 @@ pub const WRITE: &str = "INSERT INTO storage_entries (uid, app, key, seq, versio
     ?3, j.value ->> 'expires_at', CASE WHEN j.value ->> 'blob' IS NULL THEN ?3 END \
     FROM json_each(?4) j LEFT JOIN storage_usage u ON u.uid = +?1 AND u.app = +?2 \
     LEFT JOIN storage_entries e ON e.uid = +?1 AND e.app = +?2 AND e.key = j.value ->> 'key' \
-    WHERE (j.value ->> 'chunks' = 0 OR EXISTS (SELECT 1 FROM storage_intents i WHERE i.blob = j.value ->> 'blob')) \
+    WHERE (j.value ->> 'chunks' = 0 OR EXISTS (SELECT 1 FROM storage_intents i \
+    WHERE i.block = substr(j.value ->> 'blob', 1, 24) AND (i.unused >> substr(j.value ->> 'blob', 26)) & 1)) \
     AND (j.value ->> 'blob' IS NOT NULL OR j.value ->> 'client_ts' IS NOT NULL OR (e.key IS NOT NULL AND e.deleted_at IS NULL)) \
     ON CONFLICT (uid, app, key) DO UPDATE SET seq = excluded.seq, version = excluded.version, client_ts = excluded.client_ts, \
     size = excluded.size, blob = excluded.blob, chunks = excluded.chunks, key_id = excluded.key_id, body = excluded.body, \
@@ -79,11 +82,11 @@ pub const CHANGES: &str = "SELECT key, seq, client_ts, size, blob, chunks, key_i
     expires_at, deleted_at FROM storage_entries WHERE uid = ?1 AND app = ?2 AND seq >= ?3 AND (seq > ?3 OR key > ?4) \
     ORDER BY seq, key LIMIT +?5";
 
-/// Announces blobs that are about to be written, and returns how much room the namespace had (as if what has expired still counted).
-/// With `?5` set, not when the namespace is so full that the batch must fail: what its items add that do not lose against a newer
-/// write, and `?6`, the quota. The batch itself decides; this only keeps hopeless bytes out of KV.
-pub const INTEND: &str = "INSERT INTO storage_intents (blob, chunks, created_at) \
-    SELECT j.value ->> 'blob', j.value ->> 'chunks', ?1 FROM json_each(?2) j WHERE j.value ->> 'chunks' > 0 AND (?5 = 0 OR \
+/// Announces blocks of blobs that are about to be written, `?7`, and returns how much room the namespace had (as if what has expired
+/// still counted). With `?5` set, not when the namespace is so full that the batch must fail: what its items `?2` add that do not lose
+/// against a newer write, and `?6`, the quota. The batch itself decides; this only keeps hopeless bytes out of KV.
+pub const INTEND: &str = "INSERT INTO storage_intents (block, chunks, unused) \
+    SELECT b.value ->> 0, b.value ->> 1, b.value ->> 2 FROM json_each(?7) b WHERE (?5 = 0 OR \
     COALESCE((SELECT u.total_bytes FROM storage_usage u WHERE u.uid = +?3 AND u.app = +?4), 0) - \
     (SELECT COALESCE(SUM(e.size), 0) FROM storage_entries e INDEXED BY storage_entries_expiring WHERE e.uid = +?3 AND e.app = +?4 \
     AND e.deleted_at IS NULL AND e.expires_at <= ?1) + \
@@ -102,19 +105,26 @@ pub const MARK_SURPLUS: &str = "UPDATE storage_usage SET purged_seq = MAX(purged
 pub const DROP_SURPLUS: &str = "DELETE FROM storage_entries INDEXED BY storage_entries_deletions WHERE uid = ?1 AND app = ?2 \
     AND deleted_at IS NOT NULL AND seq <= (SELECT u.purged_seq FROM storage_usage u WHERE u.uid = ?1 AND u.app = ?2)";
 
-/// Turns intents into garbage: those in a JSON array of blob ids.
-pub const ABANDON: &str = "INSERT INTO storage_garbage (blob, chunks, created_at) SELECT i.blob, i.chunks, ?1 \
-    FROM storage_intents i JOIN json_each(?2) j ON i.blob = j.value WHERE true ON CONFLICT (blob) DO NOTHING";
-/// The second half of [`ABANDON`].
-pub const FORGET_INTENTS: &str = "DELETE FROM storage_intents WHERE blob IN (SELECT j.value FROM json_each(?1) j)";
-/// Intents of writes that never ended.
-pub const STALE_INTENTS: &str = "SELECT blob, chunks FROM storage_intents WHERE created_at <= ?1 LIMIT +?2";
+/// Turns intents into garbage: those in a JSON array of blob ids that nobody has used.
+pub const ABANDON: &str = "INSERT INTO storage_garbage (created_at, blob, chunks) SELECT ?1, j.value, i.chunks \
+    FROM json_each(?2) j CROSS JOIN storage_intents i ON i.block = substr(j.value, 1, 24) \
+    WHERE (i.unused >> substr(j.value, 26)) & 1 ON CONFLICT DO NOTHING";
+/// The second part of [`ABANDON`]: nobody can use them any more.
+pub const FORGET_INTENTS: &str = "UPDATE storage_intents SET unused = unused & ~(SELECT SUM(1 << d.place) FROM \
+    (SELECT DISTINCT substr(j.value, 26) AS place FROM json_each(?1) j WHERE substr(j.value, 1, 24) = storage_intents.block) d) \
+    WHERE block IN (SELECT substr(j.value, 1, 24) FROM json_each(?1) j)";
+/// The third: blocks of which nothing is left go.
+pub const FORGET_BLOCKS: &str =
+    "DELETE FROM storage_intents WHERE block IN (SELECT substr(j.value, 1, 24) FROM json_each(?1) j) AND unused = 0";
+/// Intents of writes that never ended: of blocks whose ids begin lower.
+pub const STALE_INTENTS: &str = "SELECT block, unused FROM storage_intents WHERE block < ?1 LIMIT +?2";
 
 /// Garbage that no reader can still hold a row of: so much, behind so much that is older.
 pub const OLD_GARBAGE: &str =
-    "SELECT blob, chunks FROM storage_garbage WHERE created_at <= ?1 ORDER BY created_at LIMIT +?2 OFFSET +?3";
-/// Forgets garbage whose bytes are gone.
-pub const FORGET_GARBAGE: &str = "DELETE FROM storage_garbage WHERE blob IN (SELECT j.value FROM json_each(?1) j)";
+    "SELECT created_at, blob, chunks FROM storage_garbage WHERE created_at <= ?1 ORDER BY created_at, blob LIMIT +?2 OFFSET +?3";
+/// Forgets garbage whose bytes are gone: pairs of its time and blob, in JSON.
+pub const FORGET_GARBAGE: &str = "DELETE FROM storage_garbage WHERE (created_at, blob) IN \
+    (SELECT j.value ->> 0, j.value ->> 1 FROM json_each(?1) j)";
 
 /// Namespaces with expired keys.
 pub const EXPIRED: &str = "SELECT DISTINCT uid, app FROM (SELECT uid, app FROM storage_entries INDEXED BY storage_entries_expiry \
@@ -139,17 +149,16 @@ pub const UNDER_OLD_KEY: &str = "SELECT uid, app, key, seq, client_ts, size, blo
     updated_at, expires_at, deleted_at FROM storage_entries WHERE key_id < ?1 OR key_id > ?1 LIMIT +?2";
 /// Replaces a value's bytes by the same value under another key; does nothing when the row has changed since.
 pub const RESEAL: &str = "UPDATE storage_entries SET blob = ?5, chunks = ?6, key_id = ?7, body = ?8 \
-    WHERE uid = ?1 AND app = ?2 AND key = ?3 AND blob = ?4 AND (?6 = 0 OR EXISTS (SELECT 1 FROM storage_intents i WHERE i.blob = ?5))";
-/// Dates the garbage that a new seal left: a reader may have read the old row just now.
-pub const RETIRE_ONE: &str = "INSERT INTO storage_garbage (blob, chunks, created_at) SELECT ?4, ?5, ?6 WHERE ?5 > 0 AND NOT EXISTS \
-    (SELECT 1 FROM storage_entries WHERE uid = ?1 AND app = ?2 AND key = ?3 AND blob = ?4) \
-    ON CONFLICT (blob) DO UPDATE SET created_at = excluded.created_at";
+    WHERE uid = ?1 AND app = ?2 AND key = ?3 AND blob = ?4 AND (?6 = 0 OR EXISTS \
+    (SELECT 1 FROM storage_intents i WHERE i.block = substr(?5, 1, 24) AND (i.unused >> substr(?5, 26)) & 1))";
+/// Dates the garbage that a new seal left, which the row's own time does not: a reader may have read the old row just now.
+pub const RETIRE_ONE: &str = "UPDATE storage_garbage SET created_at = ?3 WHERE created_at = ?1 AND blob = ?2";
 /// Values per master key.
 pub const KEY_COUNTS: &str = "SELECT key_id, COUNT(*) AS count FROM storage_entries WHERE key_id IS NOT NULL GROUP BY key_id";
 
 /// Records all blobs of a user, or of a user and app.
-pub const RETIRE_ALL: &str = "INSERT INTO storage_garbage (blob, chunks, created_at) SELECT blob, chunks, ?3 FROM storage_entries \
-    WHERE uid = ?1 AND (?2 IS NULL OR app = ?2) AND chunks > 0 ON CONFLICT (blob) DO NOTHING";
+pub const RETIRE_ALL: &str = "INSERT INTO storage_garbage (created_at, blob, chunks) SELECT ?3, blob, chunks FROM storage_entries \
+    WHERE uid = ?1 AND (?2 IS NULL OR app = ?2) AND chunks > 0 ON CONFLICT DO NOTHING";
 /// Removes all rows of a user, or of a user and app.
 pub const ERASE: &str = "DELETE FROM storage_entries WHERE uid = ?1 AND (?2 IS NULL OR app = ?2)";
 /// Removes the usage rows of a user, or of a user and app.
@@ -240,13 +249,24 @@ pub struct NamespaceRow {
     pub app: tmcp_protocol::AppId,
 }
 
-/// A blob as a row.
+/// Garbage as a row.
 #[derive(Debug, Clone, Deserialize)]
-pub struct BlobRow {
+pub struct GarbageRow {
+    /// Since when no row points at it.
+    pub created_at: Millis,
     /// The blob id.
     pub blob: String,
     /// Its chunks in KV.
     pub chunks: i64,
+}
+
+/// A block of announced blobs as a row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct BlockRow {
+    /// The block's id.
+    pub block: String,
+    /// A bit for each of its ids that nobody has used.
+    pub unused: i64,
 }
 
 /// Usage as a row.

@@ -4,7 +4,7 @@
 //! removes the blob an hour after it was announced. After the batch: it is done. What if two write one key at once? The batches come
 //! one after the other, and the client timestamp decides. What if it is repeated? The same value is written again.
 
-use crate::announce;
+use crate::announce::{self, Blocks};
 use crate::namespace::Namespace;
 use crate::read::chunk_key;
 use crate::seal::{self, KeyRing};
@@ -191,14 +191,16 @@ pub async fn apply<P: Platform>(
     let (limits, inline) = (limits(platform)?, inline_bytes(platform)?);
     let (uid, app) = (namespace.uid.as_str(), namespace.app.as_str());
     let mut ready = announced(platform, namespace, changes, inline);
-    let is_ready = !ready.is_empty();
+    let (is_ready, mut blocks) = (!ready.is_empty(), Blocks::default());
     let mut items = Vec::with_capacity(changes.len());
     let mut large = Vec::new();
     for change in changes {
         let sealed = match &change.value {
             Some(new) => {
-                let ready = if chunks_of(&new.value, inline) == 0 { None } else { ready.pop() };
-                let blob = ready.unwrap_or_else(|| announce::fresh_id(platform));
+                let blob = match chunks_of(&new.value, inline) {
+                    0 => announce::fresh_id(platform),
+                    _ => ready.pop().unwrap_or_else(|| blocks.next(platform)),
+                };
                 Some(seal(platform, namespace, &change.key, &new.value, blob, inline).await?)
             }
             None => None,
@@ -219,7 +221,7 @@ pub async fn apply<P: Platform>(
     let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
     let payload = json(&items)?;
     if !large.is_empty() {
-        if !is_ready && !announce::announce(platform, namespace, &items, limits.bytes).await? {
+        if !is_ready && !announce::announce(platform, namespace, blocks, &items, limits.bytes).await? {
             return Err(over_quota(usage(platform, namespace).await?, limits));
         }
         store_chunks(platform, &large).await?;
@@ -297,10 +299,10 @@ fn abandon_later<P: Platform>(platform: &P, sealed: &[Sealed]) {
     });
 }
 
-/// After so many single writes of 256 garbage is collected, and then so much: a quarter more than they can leave. Looking and forgetting
-/// cost as much as the write's own statements, however much is found.
+/// After so many single writes of 256 garbage is collected, and then so much: a sixteenth more than they can leave. Looking and forgetting
+/// cost as much as the write's own statements, however much is found, and a removal from KV as much as what it was put there for.
 const COLLECTING: usize = 16;
-const COLLECTED: i64 = 20;
+const COLLECTED: i64 = 17;
 /// The old garbage is taken as so many portions, of which a write collects any: many at once would else all find the same. So some
 /// portions stay, for the next and for maintenance.
 const PORTIONS: u8 = 8;
@@ -324,7 +326,9 @@ fn collect_later<P: Platform>(platform: &P, items: usize) {
 /// Turns intents into garbage.
 pub async fn abandon(platform: &impl Platform, blobs: &[String]) -> Result<(), Failure> {
     let (now, payload) = (platform.clock().now(), json(&blobs)?);
-    let statements = vec![stmt!(sql::ABANDON, now, payload.as_str()), stmt!(sql::FORGET_INTENTS, payload.as_str())];
+    let payload = payload.as_str();
+    let statements =
+        vec![stmt!(sql::ABANDON, now, payload), stmt!(sql::FORGET_INTENTS, payload), stmt!(sql::FORGET_BLOCKS, payload)];
     platform.sql().batch(statements).await?;
     Ok(())
 }

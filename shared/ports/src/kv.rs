@@ -16,6 +16,6 @@ pub trait Kv: Send + Sync {
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, KvError>> + Send;
     /// Stores at most [`MAX_BYTES`] under `key`.
     fn put(&self, key: &str, bytes: Vec<u8>) -> impl Future<Output = Result<(), KvError>> + Send;
-    /// Removes `key`; no error when it is not there.
-    fn delete(&self, key: &str) -> impl Future<Output = Result<(), KvError>> + Send;
+    /// Removes all of these keys; no error when one is not there. After an error some may be gone.
+    fn remove(&self, keys: Vec<String>) -> impl Future<Output = Result<(), KvError>> + Send;
 }

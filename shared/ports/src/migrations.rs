@@ -19,10 +19,11 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0015_saml", include_str!("../../../migrations/0015_saml.sql")),
     ("0016_developers", include_str!("../../../migrations/0016_developers.sql")),
     ("0017_told_profiles", include_str!("../../../migrations/0017_told_profiles.sql")),
+    ("0018_blobs_in_blocks", include_str!("../../../migrations/0018_blobs_in_blocks.sql")),
 ];
 
 /// Answers once the newest migration is applied, and not before.
-pub const PROBE: &str = "SELECT told_at FROM profiles WHERE uid = ''";
+pub const PROBE: &str = "SELECT unused FROM storage_intents WHERE block = ''";
 
 /// The statements of a file: comments go, a semicolon at the end of a line ends one.
 pub fn statements(file: &str) -> Vec<String> {

@@ -19,7 +19,8 @@ impl Kv for SpinKv {
         Store::open_default().and_then(|store| store.set(key, &bytes)).map_err(failed)
     }
 
-    async fn delete(&self, key: &str) -> Result<(), KvError> {
-        Store::open_default().and_then(|store| store.delete(key)).map_err(failed)
+    async fn remove(&self, keys: Vec<String>) -> Result<(), KvError> {
+        let store = Store::open_default().map_err(failed)?;
+        keys.iter().try_for_each(|key| store.delete(key)).map_err(failed)
     }
 }

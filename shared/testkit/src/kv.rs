@@ -28,10 +28,12 @@ impl Kv for MapKv {
         Ok(())
     }
 
-    async fn delete(&self, key: &str) -> Result<(), KvError> {
-        self.faults.step().await;
-        lock(&self.map).remove(key);
-        self.faults.step().await;
+    async fn remove(&self, keys: Vec<String>) -> Result<(), KvError> {
+        for key in keys {
+            self.faults.step().await;
+            lock(&self.map).remove(&key);
+            self.faults.step().await;
+        }
         Ok(())
     }
 }

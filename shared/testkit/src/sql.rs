@@ -160,4 +160,39 @@ mod tests {
         }
         assert!(connection.prepare(PROBE).is_ok());
     }
+
+    /// A database from before `0018_blobs_in_blocks`: what was garbage stays it, what was announced becomes it an hour after, and the
+    /// value of an older id is garbage when it is replaced.
+    #[test]
+    fn intents_and_garbage_from_before_blocks_are_taken_over() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        let (before, after) = MIGRATIONS.split_at(17);
+        for (_, file) in before {
+            connection.execute_batch(file).unwrap();
+        }
+        connection
+            .execute_batch(
+                "INSERT INTO storage_intents VALUES ('old', 1, 1000), ('dead', 2, 2000);
+                INSERT INTO storage_garbage VALUES ('gone', 3, 3000);
+                INSERT INTO storage_entries (uid, app, key, seq, version, client_ts, size, blob, chunks, key_id, created_at, updated_at)
+                VALUES ('u', 'a', 'k', 1, 1, 1, 5, 'old', 1, 'k1', 1500, 1500);",
+            )
+            .unwrap();
+        for (_, file) in after {
+            connection.execute_batch(file).unwrap();
+        }
+        let garbage = || {
+            let mut statement =
+                connection.prepare("SELECT blob, chunks, created_at FROM storage_garbage ORDER BY created_at").unwrap();
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+            rows.collect::<Result<Vec<(String, i64, i64)>, _>>().unwrap()
+        };
+        let taken_over = [("gone".to_owned(), 3, 3000), ("dead".to_owned(), 2, 3_602_000)];
+        assert_eq!(garbage(), taken_over);
+        connection
+            .execute_batch("UPDATE storage_entries SET blob = '0123456789abcdef01234567-1', updated_at = 4000 WHERE key = 'k'")
+            .unwrap();
+        let [gone, dead] = taken_over;
+        assert_eq!(garbage(), [gone, ("old".to_owned(), 1, 4000), dead]);
+    }
 }

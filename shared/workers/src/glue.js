@@ -35,6 +35,16 @@ export async function read(store, key) {
 	return value === null ? undefined : new Uint8Array(value);
 }
 
+/** Puts a value into KV. */
+export async function write(store, key, value) {
+	await store.put(key, value);
+}
+
+/** Removes all of these keys from KV: the platform takes six at once. */
+export async function remove(store, keys) {
+	await Promise.all(keys.map((key) => store.delete(key)));
+}
+
 /** The rows of a statement as JSON; undefined where there are none. A statement is its text and then its values. */
 export async function query(database, statement) {
 	return rows(await prepared(database, statement).all());

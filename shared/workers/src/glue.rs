@@ -1,6 +1,6 @@
 //! `glue.js`, as wasm sees it.
 
-use worker::js_sys::Array;
+use worker::js_sys::{Array, Uint8Array};
 use worker::wasm_bindgen::prelude::*;
 use worker::web_sys::{Request, Response};
 
@@ -25,6 +25,14 @@ extern "C" {
     /// A value of KV as an array of bytes, or undefined.
     #[wasm_bindgen(catch)]
     pub async fn read(store: &JsValue, key: &str) -> Result<JsValue, JsValue>;
+
+    /// Puts a value into KV.
+    #[wasm_bindgen(catch)]
+    pub async fn write(store: &JsValue, key: &str, value: Uint8Array) -> Result<(), JsValue>;
+
+    /// Removes all of these keys from KV.
+    #[wasm_bindgen(catch)]
+    pub async fn remove(store: &JsValue, keys: Vec<String>) -> Result<(), JsValue>;
 
     /// The rows of a statement as JSON; undefined where there are none. A statement is its text and then its values.
     #[wasm_bindgen(catch)]

@@ -4,22 +4,9 @@ use crate::bindings::binding;
 use crate::glue;
 use tmcp_ports::{Kv, KvError};
 use worker::Env;
-use worker::js_sys::{Promise, Uint8Array};
+use worker::js_sys::Uint8Array;
 use worker::send::SendFuture;
-use worker::wasm_bindgen::prelude::*;
-use worker::wasm_bindgen_futures::JsFuture;
-
-#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys)]
-extern "C" {
-    /// A namespace of Workers KV.
-    type KvNamespace;
-
-    #[wasm_bindgen(method, catch)]
-    fn put(this: &KvNamespace, key: &str, value: Uint8Array) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    fn delete(this: &KvNamespace, key: &str) -> Result<Promise, JsValue>;
-}
+use worker::wasm_bindgen::{JsCast, JsValue};
 
 /// Workers KV.
 pub struct WorkersKv(Env);
@@ -33,7 +20,7 @@ impl WorkersKv {
         Self(env.clone())
     }
 
-    fn namespace(&self) -> Result<KvNamespace, KvError> {
+    fn namespace(&self) -> Result<JsValue, KvError> {
         binding(&self.0, "KV").map_err(KvError)
     }
 }
@@ -49,12 +36,13 @@ impl Kv for WorkersKv {
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), KvError> {
-        let promise = self.namespace()?.put(key, Uint8Array::from(bytes.as_slice())).map_err(failed)?;
-        SendFuture::new(JsFuture::from(promise)).await.map(|_| ()).map_err(failed)
+        let namespace = self.namespace()?;
+        let value = Uint8Array::from(bytes.as_slice());
+        SendFuture::new(async move { glue::write(&namespace, key, value).await.map_err(failed) }).await
     }
 
-    async fn delete(&self, key: &str) -> Result<(), KvError> {
-        let promise = self.namespace()?.delete(key).map_err(failed)?;
-        SendFuture::new(JsFuture::from(promise)).await.map(|_| ()).map_err(failed)
+    async fn remove(&self, keys: Vec<String>) -> Result<(), KvError> {
+        let namespace = self.namespace()?;
+        SendFuture::new(async move { glue::remove(&namespace, keys).await.map_err(failed) }).await
     }
 }

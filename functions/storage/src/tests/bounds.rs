@@ -116,7 +116,8 @@ async fn totals_are_the_sums_after_any_history() {
             "SELECT u.total_bytes, u.total_keys, (SELECT COALESCE(SUM(e.size), 0) FROM storage_entries e WHERE e.deleted_at IS NULL) AS bytes, \
              (SELECT COUNT(*) FROM storage_entries e WHERE e.deleted_at IS NULL) AS keys, \
              (SELECT COUNT(*) FROM storage_garbage g JOIN storage_entries e ON e.blob = g.blob) AS lost, \
-             (SELECT COUNT(*) FROM storage_intents i JOIN storage_entries e ON e.blob = i.blob) AS announced FROM storage_usage u",
+             (SELECT COUNT(*) FROM storage_intents i JOIN storage_entries e ON i.block = substr(e.blob, 1, 24) \
+             WHERE e.chunks > 0 AND (i.unused >> substr(e.blob, 26)) & 1) AS announced FROM storage_usage u",
         )
         .await;
         let Some(row) = sums.first() else { continue };
@@ -169,6 +170,7 @@ async fn no_statement_walks_a_table() {
         sql::DROP_SURPLUS,
         sql::ABANDON,
         sql::FORGET_INTENTS,
+        sql::FORGET_BLOCKS,
         sql::STALE_INTENTS,
         sql::OLD_GARBAGE,
         sql::FORGET_GARBAGE,
