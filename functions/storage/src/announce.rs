@@ -306,14 +306,14 @@ mod tests {
 
     #[test]
     fn blocks_lie_in_the_order_of_their_time() {
-        let mut platform = tmcp_testkit::TestPlatform::new();
+        let platform = tmcp_testkit::TestPlatform::new();
         let mut last = String::new();
         for _ in 0..20 {
             let block = Block::new(&platform);
             assert_eq!(block.id.len(), 24);
             assert!(block.id > last && block.id < begin_of(platform.clock().now().plus(1)), "{} after {last}", block.id);
             last = block.id;
-            platform.pass(1);
+            platform.advance(1);
         }
     }
 
