@@ -54,7 +54,7 @@ struct Block {
 impl Block {
     fn new(platform: &impl Platform) -> Self {
         let random: [u8; 6] = platform.random().bytes();
-        Self { id: begin_of(platform.clock().now()) + &tmcp_protocol::hex::hex(&random), taken: 0 }
+        Self { id: format!("{}{}", begin_of(platform.clock().now()), tmcp_protocol::hex::hex(&random)), taken: 0 }
     }
 
     fn take(&mut self) -> String {
