@@ -35,7 +35,6 @@ type Run<P> = fn(&'static Route, Request, Handler<P>) -> Boxed<Response>;
 type Origins<P> = Arc<dyn Fn(P, String) -> Boxed<Result<OriginInfo, Failure>> + Send + Sync>;
 
 /// What travels with a request through the group.
-#[derive(Clone)]
 pub struct Around<P: Platform> {
     pub(crate) platform: P,
     pub(crate) settings: Arc<Settings>,
@@ -126,7 +125,7 @@ fn refuse<P: Platform>(request: Request, failure: Failure) -> Response {
         _ if ["/account", "/sign-in/", "/saml/acs/"].iter().any(|pages| path.starts_with(pages)) => ErrorForm::Page,
         _ => ErrorForm::Tmcp,
     };
-    match request.extensions().get::<Around<P>>() {
+    match request.extensions().get::<Arc<Around<P>>>() {
         Some(around) => {
             around.notes.write(|notes| notes.code = Some(failure.code().as_str()));
             failure.into_response(form, &around.request_id, around.platform.clock().now())
@@ -268,14 +267,14 @@ pub async fn serve<P: Platform>(service: &Service<P>, platform: P, mut request: 
     let mut response = match Settings::of(&platform) {
         Ok(settings) => {
             (log_requests, sample) = (settings.log_requests, settings.metrics_sample);
-            let around = Around {
+            let around = Arc::new(Around {
                 platform: platform.clone(),
                 settings,
                 request_id: id.clone(),
                 trace: trace.clone(),
                 address,
                 notes: notes.clone(),
-            };
+            });
             let origin = request.headers().get(header::ORIGIN).cloned();
             request.extensions_mut().insert(around.clone());
             service.answer(request, &around, origin.as_ref()).await
@@ -315,26 +314,35 @@ pub async fn serve<P: Platform>(service: &Service<P>, platform: P, mut request: 
     response
 }
 
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const X_RATELIMIT_RESET_AFTER: HeaderName = HeaderName::from_static("x-ratelimit-reset-after");
+const X_RATELIMIT_BURST: HeaderName = HeaderName::from_static("x-ratelimit-burst");
+const X_RATELIMIT_BURST_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-burst-remaining");
+
+/// What every answer says of itself, whatever it is.
 fn finish(response: &mut Response, notes: &crate::call::Notes, id: &str, now: tmcp_protocol::Millis) {
     let headers = response.headers_mut();
-    let mut set = |name: &'static str, value: String| {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    };
-    set("x-request-id", id.to_owned());
-    set("strict-transport-security", "max-age=31536000; includeSubDomains".to_owned());
-    set("x-content-type-options", "nosniff".to_owned());
-    set("referrer-policy", "no-referrer".to_owned());
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    for (name, value) in [
+        (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     if let Some(admission) = notes.admission {
-        set("x-ratelimit-limit", admission.limit.to_string());
-        set("x-ratelimit-remaining", admission.remaining.to_string());
-        set("x-ratelimit-reset", (now.seconds() + i64::try_from(admission.reset_after).unwrap_or(0)).to_string());
-        set("x-ratelimit-reset-after", admission.reset_after.to_string());
-        set("x-ratelimit-burst", admission.burst.to_string());
-        set("x-ratelimit-burst-remaining", admission.burst_remaining.to_string());
+        let reset = now.seconds().saturating_add(i64::try_from(admission.reset_after).unwrap_or(0));
+        headers.insert(X_RATELIMIT_LIMIT, admission.limit.into());
+        headers.insert(X_RATELIMIT_REMAINING, admission.remaining.into());
+        headers.insert(X_RATELIMIT_RESET, reset.into());
+        headers.insert(X_RATELIMIT_RESET_AFTER, admission.reset_after.into());
+        headers.insert(X_RATELIMIT_BURST, admission.burst.into());
+        headers.insert(X_RATELIMIT_BURST_REMAINING, admission.burst_remaining.into());
     }
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }

@@ -13,6 +13,7 @@ use axum_core::extract::Request;
 use axum_core::response::Response;
 use http::HeaderMap;
 use http::request::Parts;
+use std::sync::Arc;
 use tmcp_ports::{Clock, Config, Platform};
 use tmcp_protocol::ErrorCode;
 use tmcp_protocol::bucket::Admission;
@@ -22,7 +23,7 @@ use tmcp_protocol::routes::{self, Access, ErrorForm, Route};
 /// The answer to one request at one route.
 pub(crate) async fn run<P: Platform, C: Callers>(route: &'static Route, request: Request, handler: Handler<P>) -> Response {
     let (mut parts, body) = request.into_parts();
-    let Some(around) = parts.extensions.remove::<Around<P>>() else {
+    let Some(around) = parts.extensions.remove::<Arc<Around<P>>>() else {
         return Failure::internal("a request outside serve").into_response(route.errors, "", tmcp_protocol::Millis(0));
     };
     around.notes.write(|notes| notes.route = Some(route.path));

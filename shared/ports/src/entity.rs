@@ -13,6 +13,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::future::Future;
 use tmcp_protocol::Millis;
 
@@ -168,15 +169,15 @@ pub struct Step<E: EntityKind> {
 }
 
 /// Wakes the entity if that is due, and then decides the command, if there is one. Pure.
-pub fn step<E: EntityKind>(stored: Option<Stored<E::State>>, command: Option<E::Command>, context: Context) -> Step<E> {
-    let last = stored.as_ref().map(|stored| stored.version);
-    let mut moving = Moving::<E> { stored, last, change: Urgency::None, effects: Vec::new(), context };
+pub fn step<E: EntityKind>(stored: Option<&Stored<E::State>>, command: Option<E::Command>, context: Context) -> Step<E> {
+    let last = stored.map(|stored| stored.version);
+    let mut moving = Moving::<E> { stored: stored.map(Present::of), last, change: Urgency::None, effects: Vec::new(), context };
     moving.wake_if_due();
     let reply = command.map(|command| {
-        let state = moving.stored.as_ref().and_then(|stored| stored.state.as_ref());
+        let state = moving.stored.as_ref().and_then(Present::state);
         moving.apply(E::decide(state, command, context))
     });
-    let change = match (moving.change, moving.stored) {
+    let change = match (moving.change, moving.stored.map(Present::into_stored)) {
         (Urgency::None, _) => Change::Nothing,
         (_, None) => Change::Remove,
         (Urgency::Soon, Some(stored)) => Change::Soon(stored),
@@ -199,23 +200,44 @@ enum Urgency {
     Now,
 }
 
+/// A [`Stored`] whose state is copied only where it is to be stored again: most commands look at it, and leave it or make another.
+struct Present<'a, S: Clone> {
+    version: i64,
+    state: Option<Cow<'a, S>>,
+    due_at: Option<i64>,
+}
+
+impl<'a, S: Clone> Present<'a, S> {
+    fn of(stored: &'a Stored<S>) -> Self {
+        Self { version: stored.version, state: stored.state.as_ref().map(Cow::Borrowed), due_at: stored.due_at }
+    }
+
+    fn state(&self) -> Option<&S> {
+        self.state.as_deref()
+    }
+
+    fn into_stored(self) -> Stored<S> {
+        Stored { version: self.version, state: self.state.map(Cow::into_owned), due_at: self.due_at }
+    }
+}
+
 /// An entity in the middle of a step.
-struct Moving<E: EntityKind> {
-    stored: Option<Stored<E::State>>,
+struct Moving<'a, E: EntityKind> {
+    stored: Option<Present<'a, E::State>>,
     last: Option<i64>,
     change: Urgency,
     effects: Vec<NewEffect<E>>,
     context: Context,
 }
 
-impl<E: EntityKind> Moving<E> {
+impl<E: EntityKind> Moving<'_, E> {
     fn wake_if_due(&mut self) {
         let now = self.context.now.0;
         let Some(stored) = self.stored.as_mut().filter(|stored| stored.due_at.is_some_and(|due| due <= now)) else { return };
         // The wake-up is spent unless the decision sets another.
         stored.due_at = None;
         self.change = Urgency::Now;
-        if let Some(decision) = E::wake(stored.state.as_ref(), self.context) {
+        if let Some(decision) = E::wake(stored.state(), self.context) {
             self.apply(decision);
         }
     }
@@ -239,8 +261,8 @@ impl<E: EntityKind> Moving<E> {
         let soon = quiet && self.stored.is_some() && matches!(store, Store::Soon(_));
         self.change = self.change.max(if soon { Urgency::Soon } else { Urgency::Now });
         self.stored = match store {
-            Store::Put(state) | Store::Soon(state) => Some(Stored { version, state: Some(state), due_at }),
-            Store::Keep => Some(Stored { version, state: self.stored.take().and_then(|stored| stored.state), due_at }),
+            Store::Put(state) | Store::Soon(state) => Some(Present { version, state: Some(Cow::Owned(state)), due_at }),
+            Store::Keep => Some(Present { version, state: self.stored.take().and_then(|stored| stored.state), due_at }),
             Store::Delete => None,
         };
         reply
@@ -345,7 +367,7 @@ mod tests {
     fn told(stored: Option<(i64, u8, Option<i64>)>, command: Told) -> (Change<u8>, Vec<(i64, i64, u8)>) {
         let context = Context { now: Millis(50), random: [0; 16] };
         let stored = stored.map(|(version, state, due_at)| Stored { version, state: Some(state), due_at });
-        let step = step::<Puppet>(stored, Some(command), context);
+        let step = step::<Puppet>(stored.as_ref(), Some(command), context);
         (step.change, step.effects.into_iter().map(|e| (e.version, e.n, e.effect)).collect())
     }
 

@@ -170,7 +170,7 @@ pub fn ask<E: EntityKind>(
     while conflicts < HOPEFUL {
         let stored = load::<E>(connection, id)?;
         let before = stored.as_ref().map(|stored| stored.version);
-        let step = entity::step::<E>(stored, Some(command.clone()), context);
+        let step = entity::step::<E>(stored.as_ref(), Some(command.clone()), context);
         if !step.effects.is_empty() {
             break;
         }
@@ -198,7 +198,7 @@ fn locked<E: EntityKind>(
 ) -> Result<Step<E>, SqlError> {
     let stored = load::<E>(connection, id)?;
     let before = stored.as_ref().map(|stored| stored.version);
-    let step = entity::step::<E>(stored, command, context);
+    let step = entity::step::<E>(stored.as_ref(), command, context);
     if !store::<E>(connection, id, before, &step.change)? {
         return Err(corrupt("changed under the write lock"));
     }

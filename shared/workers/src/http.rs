@@ -116,7 +116,7 @@ async fn whole(mut unread: Unread) -> worker::Result<Vec<u8>> {
 async fn to_web(response: http::Response<Body>) -> worker::Result<web_sys::Response> {
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(|error| worker::Error::RustError(error.to_string()))?.to_bytes();
-    Ok(glue::respond(parts.status.as_u16(), &json_text::headers(&parts.headers)?, &as_body(&parts.headers, &body))?)
+    Ok(glue::respond(parts.status.as_u16(), &json_text::headers(&parts.headers), &as_body(&parts.headers, &body))?)
 }
 
 /// A body for JavaScript. As text where it is text, since an array of bytes is three objects, and one more for the collector; a type

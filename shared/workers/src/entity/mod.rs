@@ -238,10 +238,13 @@ impl<E: EntityKind> Inside<E> {
         done: Option<&EffectId>,
     ) -> worker::Result<(Option<E::Reply>, bool)> {
         let context = Context { now: self.platform.clock().now(), random: self.platform.random().bytes() };
-        let body = self.load()?.clone().unwrap_or_else(|| Body { id: id.to_owned(), entity: None, effects: Vec::new() });
-        let Body { id, entity, mut effects } = body;
+        let (step, id, mut effects) = {
+            let body = self.load()?;
+            let step = entity::step::<E>(body.as_ref().and_then(|body| body.entity.as_ref()), command, context);
+            let (id, effects) = body.as_ref().map_or((id, &[][..]), |body| (&body.id, &body.effects));
+            (step, id.to_owned(), effects.to_vec())
+        };
         effects.retain(|effect| !done.is_some_and(|done| is_it(effect, done)));
-        let step = entity::step::<E>(entity, command, context);
         for NewEffect { version, n, effect } in step.effects {
             let body = serde_json::to_string(&effect)?;
             effects.push(Waiting { version, n, body, attempts: 0, due_at: context.now.0 });
