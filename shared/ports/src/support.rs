@@ -35,6 +35,9 @@ pub trait Config: Send + Sync {
 
 /// What an isolate remembers between requests. It may forget at any time, and on Spin it remembers nothing.
 pub trait Memo: Send + Sync {
+    /// Whether it ever remembers: where it does not, nobody need make names of what is dear to name.
+    const REMEMBERS: bool = true;
+
     /// The value under `key`, when one of this type is there and `now` is before its end.
     fn get<T: Any + Clone + Send + Sync>(&self, key: &str, now: Millis) -> Option<T>;
     /// Remembers a value until a moment.

@@ -8,6 +8,8 @@ use tmcp_protocol::Millis;
 pub struct NoMemo;
 
 impl Memo for NoMemo {
+    const REMEMBERS: bool = false;
+
     fn get<T: Any + Clone + Send + Sync>(&self, _: &str, _: Millis) -> Option<T> {
         None
     }
