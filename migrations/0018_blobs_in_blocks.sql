@@ -1,5 +1,5 @@
 -- Rows that come and go with every large value lie in the order in which they grow old, so that neither table needs an index beside its
--- own key: a put of a large value writes three rows fewer. A trigger stands on one line: a semicolon at the end of a line ends a statement.
+-- own key. A trigger stands on one line: a semicolon at the end of a line ends a statement.
 DROP TRIGGER storage_entries_added;
 DROP TRIGGER storage_entries_changed;
 

@@ -194,16 +194,14 @@ async fn put<C: Calls + Clone + 'static>(calls: &C, claims: &Claims, key: &str, 
 async fn collect<C: Calls>(calls: &C, past: i64) -> Result<(), Fault> {
     let before = calls.now() - 10 * 60 * 1000;
     let rows = calls.query(OLD_GARBAGE, vec![json!(before), json!(17), json!(past)]).await?;
-    let mut pairs = Vec::with_capacity(rows.len());
-    for row in &rows {
-        calls.delete(&format!("storage/{}/0", text(row, "blob"))).await?;
-        // As a whole number, which D1 does not say of it.
-        let at = row.get("created_at").and_then(Value::as_f64).unwrap_or_default();
-        #[allow(clippy::cast_possible_truncation)]
-        pairs.push(json!([at as i64, text(row, "blob")]));
+    let blobs: Vec<&str> = rows.iter().map(|row| text(row, "blob")).collect();
+    for blob in &blobs {
+        calls.delete(&format!("storage/{blob}/0")).await?;
     }
-    if !pairs.is_empty() {
-        calls.query(FORGET_GARBAGE, vec![json!(Value::Array(pairs).to_string())]).await?;
+    if let ([first, ..], [.., last]) = (&rows[..], &rows[..]) {
+        let [first, last] =
+            [first, last].map(|row| [row.get("created_at").cloned().unwrap_or_default(), json!(text(row, "blob"))]);
+        calls.query(FORGET_GARBAGE, [vec![json!(json!(blobs).to_string())], first.to_vec(), last.to_vec()].concat()).await?;
     }
     Ok(())
 }

@@ -134,7 +134,7 @@ impl Stock {
     /// How many to announce now for later, `most` at most.
     fn order(&mut self, most: usize, now: Millis) -> usize {
         self.forget_old(now);
-        if !self.ids.is_empty() || self.coming > 0 {
+        if most == 0 || !self.ids.is_empty() || self.coming > 0 {
             return 0;
         }
         self.until = now.plus(GOOD_MS);
@@ -224,14 +224,17 @@ pub async fn announce(
 ) -> Result<bool, Failure> {
     let now = platform.clock().now();
     let stock = platform.memo().kept(MEMO, now);
-    let ordered = locked(&stock).order(blocks.left(), now);
-    let ahead: Vec<String> = (0..ordered).map(|_| blocks.next(platform)).collect();
     let chunks = items.iter().map(|item| item.chunks).max().unwrap_or_default();
+    // Whatever is swept of a block counts as large as its largest: ids of one chunk share none with others.
+    let ordered = locked(&stock).order(if chunks > 1 { 0 } else { blocks.left() }, now);
+    let ahead: Vec<String> = (0..ordered).map(|_| blocks.next(platform)).collect();
     let wanted: Vec<Wanted<'_>> =
         items.iter().map(|item| Wanted { key: &item.key, client_ts: item.client_ts, size: item.size }).collect();
     let announced = intend(platform, namespace, &blocks.rows(chunks), &wanted, Some(quota)).await;
     let done = matches!(announced, Ok(Some(_)));
-    locked(&stock).deliver(if done { ahead } else { Vec::new() }, now);
+    if ordered > 0 {
+        locked(&stock).deliver(if done { ahead } else { Vec::new() }, now);
+    }
     let Some(room) = announced? else { return Ok(false) };
     let left = items.iter().fold(room, |left, item| left.saturating_sub(item.size));
     let until = now.plus(ROOM_MS);
@@ -302,7 +305,8 @@ mod tests {
         );
         assert_eq!(ids, rows.iter().flat_map(|(block, _, bits)| super::ids(block, *bits)).collect::<Vec<_>>());
         let mut stock = Stock { portion: 31, until: NOW.plus(1), ..Stock::default() };
-        assert_eq!(stock.order(blocks.left(), NOW), 2);
+        assert_eq!(stock.order(0, NOW), 0);
+        assert_eq!(stock.order(blocks.left(), NOW), 2, "an order of nothing makes the next no larger");
     }
 
     #[test]

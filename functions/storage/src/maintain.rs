@@ -14,7 +14,6 @@ use serde_json::json;
 use std::future::Future;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::{Clock, Kv, Platform, Row, Sql, stmt};
-use tmcp_protocol::Millis;
 use tmcp_protocol::storage::{StorageKey, TOMBSTONE_MS};
 
 /// Intents older than this belong to nobody.
@@ -24,19 +23,21 @@ const _: () = assert!(INTENT_MS > 2 * announce::GOOD_MS, "a write may still be o
 const GARBAGE_MS: i64 = 10 * 60 * 1000;
 /// Rows of each kind in one portion.
 const PORTION: i64 = 100;
+/// Blocks of intents: each may leave fifty pieces of garbage, and no more are made in a call than in some calls are collected.
+const BLOCKS: i64 = 10;
 
 /// Rounds of each kind in one call: what one call leaves, the next takes up.
 const ROUNDS: usize = 5;
 
-/// The handler. Answers with how much of each there was; a step that fails does not keep the others from theirs.
+/// The handler. Answers with how much of each there was, of intents how many blocks; a step that fails does not keep the others from theirs.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let platform = &call.platform;
     let (mut expired, mut purged, mut intents, mut garbage) = (0, 0, 0, 0);
     let steps = [
-        ("expire", rounds(&mut expired, || expire(platform)).await),
-        ("purge", rounds(&mut purged, || purge(platform)).await),
-        ("stale_intents", rounds(&mut intents, || stale_intents(platform)).await),
-        ("collect", rounds(&mut garbage, || collect(platform, PORTION, 0)).await),
+        ("expire", rounds(PORTION, &mut expired, || expire(platform)).await),
+        ("purge", rounds(PORTION, &mut purged, || purge(platform)).await),
+        ("stale_intents", rounds(BLOCKS, &mut intents, || stale_intents(platform)).await),
+        ("collect", rounds(PORTION, &mut garbage, || collect(platform, PORTION, 0)).await),
     ];
     let (resealed, skipped) = reseal(platform).await?;
     let mut failed: Vec<String> = steps
@@ -54,11 +55,14 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 }
 
 /// Repeats a step while it finds full portions, and adds up what it found.
-async fn rounds<F: Future<Output = Result<usize, Failure>>>(total: &mut usize, step: impl Fn() -> F) -> Result<(), Failure> {
+async fn rounds<F>(portion: i64, total: &mut usize, step: impl Fn() -> F) -> Result<(), Failure>
+where
+    F: Future<Output = Result<usize, Failure>>,
+{
     for _ in 0..ROUNDS {
         let found = step().await?;
         *total += found;
-        if i64::try_from(found).unwrap_or(0) < PORTION {
+        if i64::try_from(found).unwrap_or(0) < portion {
             break;
         }
     }
@@ -95,7 +99,7 @@ async fn purge<P: Platform>(platform: &P) -> Result<usize, Failure> {
 
 async fn stale_intents<P: Platform>(platform: &P) -> Result<usize, Failure> {
     let before = announce::begin_of(platform.clock().now().plus(-INTENT_MS));
-    let rows: Vec<BlockRow> = platform.sql().rows(stmt!(sql::STALE_INTENTS, before, PORTION)).await?;
+    let rows: Vec<BlockRow> = platform.sql().rows(stmt!(sql::STALE_INTENTS, before, BLOCKS)).await?;
     let blobs: Vec<String> = rows.iter().flat_map(|row| announce::ids(&row.block, row.unused)).collect();
     if !blobs.is_empty() {
         // First the intent goes, so that a write that is still on its way fails; then, ten minutes later, the bytes.
@@ -109,12 +113,13 @@ async fn stale_intents<P: Platform>(platform: &P) -> Result<usize, Failure> {
 pub async fn collect<P: Platform>(platform: &P, most: i64, past: i64) -> Result<usize, Failure> {
     let before = platform.clock().now().plus(-GARBAGE_MS);
     let rows: Vec<GarbageRow> = platform.sql().rows(stmt!(sql::OLD_GARBAGE, before, most, past)).await?;
-    if !rows.is_empty() {
+    if let ([first, ..], [.., last]) = (&rows[..], &rows[..]) {
         let keys = rows.iter().flat_map(|row| (0..row.chunks).map(|n| chunk_key(&row.blob, n))).collect();
         platform.kv().remove(keys).await?;
-        let pairs: Vec<(Millis, &str)> = rows.iter().map(|row| (row.created_at, row.blob.as_str())).collect();
-        let payload = serde_json::to_string(&pairs).map_err(|error| Failure::internal(error.to_string()))?;
-        platform.sql().query(stmt!(sql::FORGET_GARBAGE, payload)).await?;
+        let blobs: Vec<&str> = rows.iter().map(|row| row.blob.as_str()).collect();
+        let payload = serde_json::to_string(&blobs).map_err(|error| Failure::internal(error.to_string()))?;
+        let (from, to) = ((first.created_at, first.blob.as_str()), (last.created_at, last.blob.as_str()));
+        platform.sql().query(stmt!(sql::FORGET_GARBAGE, payload, from.0, from.1, to.0, to.1)).await?;
     }
     Ok(rows.len())
 }

@@ -122,9 +122,9 @@ pub const STALE_INTENTS: &str = "SELECT block, unused FROM storage_intents WHERE
 /// Garbage that no reader can still hold a row of: so much, behind so much that is older.
 pub const OLD_GARBAGE: &str =
     "SELECT created_at, blob, chunks FROM storage_garbage WHERE created_at <= ?1 ORDER BY created_at, blob LIMIT +?2 OFFSET +?3";
-/// Forgets garbage whose bytes are gone: pairs of its time and blob, in JSON.
-pub const FORGET_GARBAGE: &str = "DELETE FROM storage_garbage WHERE (created_at, blob) IN \
-    (SELECT j.value ->> 0, j.value ->> 1 FROM json_each(?1) j)";
+/// Forgets garbage whose bytes are gone: a JSON array of blobs, which lie together, from time and blob of the first to those of the last.
+pub const FORGET_GARBAGE: &str = "DELETE FROM storage_garbage WHERE (created_at, blob) >= (?2, ?3) AND (created_at, blob) <= (?4, ?5) \
+    AND blob IN (SELECT j.value FROM json_each(?1) j)";
 
 /// Namespaces with expired keys.
 pub const EXPIRED: &str = "SELECT DISTINCT uid, app FROM (SELECT uid, app FROM storage_entries INDEXED BY storage_entries_expiry \

@@ -271,6 +271,15 @@ async fn a_rotated_master_key_still_reads_and_maintenance_seals_anew() {
     world.pass(10 * 60 * 1000);
     world.maintain().await;
     assert_eq!(world.platform.kv_keys().len(), 1);
+    // A value that is long written: who reads it while it is sealed anew has ten minutes all the same.
+    world.platform.set("STORAGE_KEYS", &json!({"current": "k1", "keys": {"k1": old, "k2": new}}).to_string());
+    assert_eq!(world.maintain().await["resealed"], 2);
+    world.pass(10 * 60 * 1000 - 1);
+    world.maintain().await;
+    assert_eq!(world.platform.kv_keys().len(), 2, "the old bytes");
+    world.pass(1);
+    assert_eq!((world.maintain().await["garbage"].as_i64(), world.platform.kv_keys().len()), (Some(1), 1));
+    assert_eq!(world.value("large").await, Some("x".repeat(5000)));
 }
 
 #[tokio::test]

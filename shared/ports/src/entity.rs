@@ -177,11 +177,11 @@ pub fn step<E: EntityKind>(stored: Option<&Stored<E::State>>, command: Option<E:
         let state = moving.stored.as_ref().and_then(Present::state);
         moving.apply(E::decide(state, command, context))
     });
-    let change = match (moving.change, moving.stored.map(Present::into_stored)) {
+    let change = match (moving.change, moving.stored) {
         (Urgency::None, _) => Change::Nothing,
         (_, None) => Change::Remove,
-        (Urgency::Soon, Some(stored)) => Change::Soon(stored),
-        (Urgency::Now, Some(stored)) => Change::Put(stored),
+        (Urgency::Soon, Some(stored)) => Change::Soon(stored.into_stored()),
+        (Urgency::Now, Some(stored)) => Change::Put(stored.into_stored()),
     };
     Step { reply, change, effects: moving.effects }
 }

@@ -1,6 +1,6 @@
 //! The schema, one file after another: what `/ops/migrate` applies, and what tests run on.
 
-/// Every migration, in order. Forward only: old code runs on the new schema.
+/// Every migration, in order. Forward only: old code runs on the new schema, but for what `docs/operating.md` says.
 pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_foundation", include_str!("../../../migrations/0001_foundation.sql")),
     ("0002_usage_by_trigger", include_str!("../../../migrations/0002_usage_by_trigger.sql")),

@@ -209,6 +209,10 @@ impl<'a> Unverified<'a> {
             return Err(TokenError::Malformed);
         }
         let header = decoded(header)?;
+        // `serde` would take an array for a struct.
+        if !header.starts_with(b"{") {
+            return Err(TokenError::Malformed);
+        }
         let Head { alg, typ, kid } = serde_json::from_slice(&header).map_err(|_| TokenError::Malformed)?;
         if alg != "RS256" {
             return Err(TokenError::Algorithm);

@@ -143,6 +143,30 @@ async fn writes_collect_what_writes_leave() {
     world.pass(11 * 60 * 1000);
     world.maintain().await;
     assert_eq!(world.platform.kv_keys().len(), 4);
+    assert_eq!(rows(&world, "SELECT blob FROM storage_garbage").await, Vec::<Json>::new());
+}
+
+/// What is collected is forgotten, whether it became garbage at once or one after the other, and what is not is not.
+#[tokio::test]
+async fn garbage_that_is_collected_is_forgotten() {
+    let mut world = World::new();
+    let items: Vec<Json> = (0..60).map(|n| json!({"key": format!("k{n}"), "value": "x".repeat(1100)})).collect();
+    for _ in 0..2 {
+        world.call("POST", "/api/v1/storage/batch/set", json!({ "items": items })).await;
+        world.pass(1);
+    }
+    world.platform.run_tasks().await;
+    for n in 0..20 {
+        world.put(&format!("k{n}"), &"y".repeat(1100)).await;
+        world.pass(1);
+    }
+    world.platform.lose_tasks();
+    world.pass(10 * 60 * 1000);
+    for (most, past, left) in [(30, 10, 50), (30, 0, 20), (17, 1, 3), (17, 0, 0)] {
+        crate::maintain::collect(&world.platform, most, past).await.unwrap();
+        let garbage = rows(&world, "SELECT blob FROM storage_garbage").await;
+        assert_eq!((garbage.len(), world.platform.kv_keys().len()), (left, 60 + left), "{most} behind {past}");
+    }
 }
 
 async fn rows(world: &World, sql: &'static str) -> Vec<Json> {

@@ -76,12 +76,20 @@ fn refuses_headers_that_do_not_fit() {
         (r#"{"alg":"RS256","kid":"k1"}"#, "tep.", TokenError::Malformed),
         (r#"{"alg":"RS256","typ":"platform+jwt","kid":"k1"}"#, "tep.", TokenError::Malformed),
         (r#"{"alg":"RS256","typ":"JWT","kid":"k1"}"#, "", TokenError::Malformed),
+        (r#"["RS256","JWT","k1"]"#, "tep.", TokenError::Malformed),
+        (r#"{"alg":"none","alg":"RS256","typ":"JWT","kid":"k1"}"#, "tep.", TokenError::Malformed),
+        (r#"{"alg":"RS256","typ":"JWT","kid":"k1","kid":"k2"}"#, "tep.", TokenError::Malformed),
+        (r#"{"alg":"RS256","typ":"platform+jwt","typ":"JWT","kid":"k1"}"#, "tep.", TokenError::Malformed),
     ];
     for (header, prefix, expected) in cases {
         assert_eq!(error(header, prefix), Some(expected), "{header}");
     }
-    for text in ["", "tep.", "a.b", "a.b.c.d", "tep.!.!.!"] {
-        assert!(Unverified::parse(text).is_err(), "{text}");
+    let good = b64(r#"{"alg":"RS256","typ":"JWT","kid":"k1"}"#);
+    assert!(Unverified::parse(&format!("tep.{good}.e30.cw")).is_ok());
+    let of_good = ["e30.e30.cw", "e30", "e30.cw==", "e30.cx", "e30.c w", "e30.+/8"].map(|rest| format!("tep.{good}.{rest}"));
+    let long = format!("tep.{good}.e30.{}", "c".repeat(8192));
+    for text in of_good.iter().map(String::as_str).chain([long.as_str(), "", "tep.", "a.b", "a.b.c.d", "tep.!.!.!"]) {
+        assert_eq!(Unverified::parse(text).err(), Some(TokenError::Malformed), "{text}");
     }
 }
 
