@@ -198,7 +198,7 @@ async fn collect<C: Calls>(calls: &C, past: i64) -> Result<(), Fault> {
     for blob in &blobs {
         calls.delete(&format!("storage/{blob}/0")).await?;
     }
-    if let ([first, ..], [.., last]) = (&rows[..], &rows[..]) {
+    if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
         let [first, last] =
             [first, last].map(|row| [row.get("created_at").cloned().unwrap_or_default(), json!(text(row, "blob"))]);
         calls.query(FORGET_GARBAGE, [vec![json!(json!(blobs).to_string())], first.to_vec(), last.to_vec()].concat()).await?;

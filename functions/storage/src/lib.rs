@@ -1,8 +1,8 @@
 //! Mini-app storage (TMCP part 3): what one person keeps in one mini-app.
 //!
-//! Invariants: a row of `storage_entries` is the truth about a key; a value's bytes are immutable under a random blob id, so that
-//! KV's staleness can never show an old one; usage is recomputed from the rows inside the batch that changes them, under named
-//! `CHECK`s; every change bumps the namespace's sequence. User and app come from the token and from nowhere else.
+//! Invariants: a row of `storage_entries` is the truth about a key; a value's bytes are immutable under a blob id that is never
+//! used again, so that KV's staleness can never show an old one; usage is recomputed from the rows inside the batch that changes them,
+//! under named `CHECK`s; every change bumps the namespace's sequence. User and app come from the token and from nowhere else.
 //!
 //! ```text
 //!  small value:  seal ─▶ batch [seq, garbage, row, usage, outcome]

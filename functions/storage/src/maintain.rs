@@ -23,7 +23,7 @@ const _: () = assert!(INTENT_MS > 2 * announce::GOOD_MS, "a write may still be o
 const GARBAGE_MS: i64 = 10 * 60 * 1000;
 /// Rows of each kind in one portion.
 const PORTION: i64 = 100;
-/// Blocks of intents: each may leave fifty pieces of garbage, and no more are made in a call than in some calls are collected.
+/// Blocks of intents in one portion: of fifty ids at most, so that one call leaves no more garbage than five collect.
 const BLOCKS: i64 = 10;
 
 /// Rounds of each kind in one call: what one call leaves, the next takes up.
@@ -113,13 +113,13 @@ async fn stale_intents<P: Platform>(platform: &P) -> Result<usize, Failure> {
 pub async fn collect<P: Platform>(platform: &P, most: i64, past: i64) -> Result<usize, Failure> {
     let before = platform.clock().now().plus(-GARBAGE_MS);
     let rows: Vec<GarbageRow> = platform.sql().rows(stmt!(sql::OLD_GARBAGE, before, most, past)).await?;
-    if let ([first, ..], [.., last]) = (&rows[..], &rows[..]) {
+    if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
         let keys = rows.iter().flat_map(|row| (0..row.chunks).map(|n| chunk_key(&row.blob, n))).collect();
         platform.kv().remove(keys).await?;
         let blobs: Vec<&str> = rows.iter().map(|row| row.blob.as_str()).collect();
         let payload = serde_json::to_string(&blobs).map_err(|error| Failure::internal(error.to_string()))?;
-        let (from, to) = ((first.created_at, first.blob.as_str()), (last.created_at, last.blob.as_str()));
-        platform.sql().query(stmt!(sql::FORGET_GARBAGE, payload, from.0, from.1, to.0, to.1)).await?;
+        let (from, to) = (first.blob.as_str(), last.blob.as_str());
+        platform.sql().query(stmt!(sql::FORGET_GARBAGE, payload, first.created_at, from, last.created_at, to)).await?;
     }
     Ok(rows.len())
 }
