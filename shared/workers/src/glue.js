@@ -12,21 +12,9 @@ export function respond(status, headers, body) {
 	return new Response(body, { status, headers: JSON.parse(headers) });
 }
 
-/**
- * Asks an entity's object: the text of its reply. A small command is the rest of the path, a large one a body. An answer that is not 200
- * is an error.
- */
-export async function ask(namespace, name, url, body) {
-	const stub = namespace.getByName(name);
-	const response = await (body === undefined ? stub.fetch(url) : stub.fetch(url, { method: "POST", body }));
-	const reply = response.headers.get("x-reply") ?? (await response.text());
-	if (response.status !== 200) throw new Error(reply);
-	return reply;
-}
-
-/** An object's small reply, in a header: a body is a stream, and reading it costs as much again as the call. */
-export function reply(text) {
-	return new Response(null, { headers: { "x-reply": text } });
+/** Asks an entity's object (object.js), and gives the text of its reply. An error there is one here. */
+export function ask(namespace, name, question) {
+	return namespace.getByName(name).ask(question);
 }
 
 /** A value of KV, or undefined. */

@@ -14,13 +14,9 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn respond(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
 
-    /// Asks an entity's object, and gives the text of its reply. An answer other than 200 is an error.
+    /// Asks an entity's object, and gives the text of its reply. An error there is one here.
     #[wasm_bindgen(catch)]
-    pub async fn ask(namespace: &JsValue, name: &str, url: &str, body: Option<&str>) -> Result<JsValue, JsValue>;
-
-    /// An object's reply in a header; ASCII, and small.
-    #[wasm_bindgen(catch)]
-    pub fn reply(text: &str) -> Result<Response, JsValue>;
+    pub async fn ask(namespace: &JsValue, name: &str, question: &str) -> Result<JsValue, JsValue>;
 
     /// A value of KV as an array of bytes, or undefined.
     #[wasm_bindgen(catch)]

@@ -9,13 +9,14 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::build::names;
+use crate::build::{names, workers};
 use crate::functions::Function;
 use crate::paths::Paths;
 use crate::tools::cargo_tools::{WASM_BINDGEN, WORKER_BUILD};
 use crate::tools::rust::WORKERS_TARGET;
 
-/// A digest over the compiled module, the function's manifest (it may configure wasm-opt), the tools' versions and whether names stay.
+/// A digest over the compiled module, the function's manifest (it may configure wasm-opt), its entry, the tools' versions and whether
+/// names stay.
 pub fn of(paths: &Paths, function: &Function) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(format!("{} {}\n", WORKER_BUILD.version, WASM_BINDGEN.version));
@@ -23,7 +24,8 @@ pub fn of(paths: &Paths, function: &Function) -> Result<String> {
         hash.update("with names\n");
     }
     let manifest = paths.root.join(function.dir).join("Cargo.toml");
-    for file in [paths.root.join("xtask/npm/package-lock.json"), manifest, compiled(paths, function)] {
+    let files = [paths.root.join("xtask/npm/package-lock.json"), manifest, compiled(paths, function)];
+    for file in files.into_iter().chain(workers::entry(paths, function).into_iter().flatten()) {
         let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
         hash.update(bytes.len().to_le_bytes());
         hash.update(bytes);
@@ -60,7 +62,14 @@ mod tests {
         write("functions/auth/src/lib.rs", "// a comment");
         assert_eq!(of(&paths, function).unwrap(), first);
         write("t/wasm32-unknown-unknown/release/tmcp_auth.wasm", "another module");
-        assert_ne!(of(&paths, function).unwrap(), first);
+        let second = of(&paths, function).unwrap();
+        assert_ne!(second, first);
+        write("functions/auth/entry.js", "export {}");
+        write("shared/workers/src/object.js", "export {}");
+        let third = of(&paths, function).unwrap();
+        assert_ne!(third, second);
+        write("shared/workers/src/object.js", "export default 1");
+        assert_ne!(of(&paths, function).unwrap(), third);
         fs::remove_dir_all(root).unwrap();
     }
 }

@@ -1,4 +1,5 @@
-//! Workers: `worker-build` in each function's crate, which leaves `build/index.js` and `build/index_bg.wasm` there.
+//! Workers: `worker-build` in each function's crate, which leaves `build/index.js` and `build/index_bg.wasm` there; then esbuild, where
+//! a function has an `entry.js` of its own.
 
 use std::fs;
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub fn build(paths: &Paths, progress: &Progress, functions: &[&'static Function]
     let before = stamps(paths, &stale)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     process::run_all(&step, stale.iter().map(|function| bundle(paths, function, functions)).collect(), cores)?;
+    process::run_all(&step, stale.iter().filter_map(|function| wrap(paths, function)).collect(), cores)?;
     let stripped = if names::stay() { &[][..] } else { &stale };
     for function in stripped {
         let module = module(paths, function);
@@ -102,6 +104,34 @@ fn bundle(paths: &Paths, function: &Function, all: &[&Function]) -> Job {
         command,
         log: paths.log(&format!("build-workers-{}", function.name)),
     }
+}
+
+/// The entry of a function that has objects, and what it imports.
+pub fn entry(paths: &Paths, function: &Function) -> Option<[PathBuf; 2]> {
+    let entry = paths.root.join(function.dir).join("entry.js");
+    entry.is_file().then(|| [entry, paths.root.join("shared/workers/src/object.js")])
+}
+
+/// Puts a function's own entry, where it has one, around what worker-build made: in one file again, `build/index.js`.
+fn wrap(paths: &Paths, function: &Function) -> Option<Job> {
+    let [entry, _] = entry(paths, function)?;
+    let mut command = Command::new(Npm::new(paths).esbuild());
+    tools::clean_environment(&mut command);
+    command.current_dir(paths.root.join(function.dir)).arg(entry).args([
+        "--bundle",
+        "--minify",
+        "--format=esm",
+        "--external:cloudflare:*",
+        "--external:./build/index_bg.wasm",
+        "--outfile=build/index.js",
+        "--allow-overwrite",
+        "--log-level=warning",
+    ]);
+    Some(Job {
+        failure: format!("failed to bundle the entry of {}", function.name),
+        command,
+        log: paths.log(&format!("entry-workers-{}", function.name)),
+    })
 }
 
 fn add_packages(command: &mut Command, functions: &[&Function]) {

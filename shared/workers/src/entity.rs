@@ -5,20 +5,18 @@
 //!
 //! The class is made by [`entity_class!`](crate::entity_class) in its owner's `workers.rs`; other Workers bind it by `script_name`.
 
-mod wire;
-
-use crate::WorkersPlatform;
+use crate::bindings::binding;
+use crate::{WorkersPlatform, glue};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 use tmcp_ports::entity::{self, Change, LEASE_MS, NewEffect, Stored, retry_delay_ms};
 use tmcp_ports::{Clock, Context, EffectError, EffectId, Entities, EntityError, EntityKind, Log, Platform, Random};
 use tmcp_protocol::Millis;
-use wire::Question;
 use worker::js_sys::Date;
 use worker::send::SendFuture;
 use worker::wasm_bindgen::JsValue;
-use worker::web_sys::{Request, Response};
+use worker::wasm_bindgen_futures::future_to_promise;
 use worker::{Env, ScheduledTime, SqlStorageValue, State};
 
 /// Entities behind their namespaces; the binding is the kind's name in upper case.
@@ -36,14 +34,24 @@ fn failed(error: impl std::fmt::Display) -> EntityError {
 
 impl Entities for WorkersEntities {
     async fn ask<E: EntityKind>(&self, id: &str, command: E::Command) -> Result<E::Reply, EntityError> {
-        let body = serde_json::to_string(&Question { id: id.to_owned(), command }).map_err(failed)?;
-        let text = SendFuture::new(wire::ask(&self.0, E::NAME, id, &body)).await.map_err(failed)?;
-        serde_json::from_slice(text.as_bytes()).map_err(failed)
+        let question = serde_json::to_string(&Question { id: id.to_owned(), command }).map_err(failed)?;
+        let text = SendFuture::new(async {
+            let namespace: JsValue = binding(&self.0, &E::NAME.to_ascii_uppercase())?;
+            worker::Result::Ok(glue::ask(&namespace, id, &question).await?.as_string().unwrap_or_default())
+        });
+        serde_json::from_slice(text.await.map_err(failed)?.as_bytes()).map_err(failed)
     }
 
     async fn maintain<E: EntityKind>(&self, _: i64) -> Result<i64, EntityError> {
         Ok(0)
     }
+}
+
+/// What travels to the object, as JSON.
+#[derive(Serialize, Deserialize)]
+struct Question<C> {
+    id: String,
+    command: C,
 }
 
 /// An effect that waits to be done.
@@ -103,27 +111,25 @@ impl<E: EntityKind> EntityHost<E> {
         Self(Rc::new(inside))
     }
 
-    /// For the class' `fetch`: one command. Effects run after the response, or by alarm.
-    pub async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        let question: Question<E::Command> = wire::question(request).await?;
+    /// For the class' `ask`: one command. The reply is text where nothing had to be waited for, and a promise of it otherwise; effects
+    /// run after it, or by alarm.
+    pub fn ask(&self, question: &str) -> worker::Result<JsValue> {
+        let question: Question<E::Command> = serde_json::from_str(question)?;
+        let inside = self.0.clone();
         // What the alarm is set to is asked for before the decision: between storing it and setting the alarm nothing is awaited,
         // so that both are written together.
-        self.0.know_alarm().await?;
-        let (reply, effects) = self.0.decide(&question.id, Some(question.command))?;
-        self.0.set_alarm().await?;
-        if effects {
-            let inside = self.0.clone();
-            self.0.state.wait_until(async move {
-                let outcome = inside.run_effects().await;
-                inside.report(outcome);
-                let outcome = inside.set_alarm().await;
-                inside.report(outcome);
-            });
+        if self.0.alarm.get().is_none() {
+            return Ok(promise(async move {
+                inside.know_alarm().await?;
+                let decided = inside.answer(question)?;
+                inside.follow(decided).await
+            }));
         }
-        match reply {
-            Some(reply) => wire::answer(&reply),
-            None => Err(worker::Error::RustError("a command without an answer".to_owned())),
+        let decided = self.0.answer(question)?;
+        if !decided.effects && self.0.alarm_stands()? {
+            return Ok(decided.reply.into());
         }
+        Ok(promise(async move { inside.follow(decided).await }))
     }
 
     /// For the class' `alarm`. Errors are caught and the alarm set again: the platform gives up after six retries.
@@ -135,7 +141,40 @@ impl<E: EntityKind> EntityHost<E> {
     }
 }
 
+/// What was decided for the caller.
+struct Decided {
+    /// As JSON.
+    reply: String,
+    /// Whether effects wait.
+    effects: bool,
+}
+
+fn promise(reply: impl Future<Output = worker::Result<String>> + 'static) -> JsValue {
+    future_to_promise(async move { Ok(reply.await?.into()) }).into()
+}
+
 impl<E: EntityKind> Inside<E> {
+    fn answer(self: &Rc<Self>, question: Question<E::Command>) -> worker::Result<Decided> {
+        let (reply, effects) = self.decide(&question.id, Some(question.command))?;
+        let reply = reply.ok_or_else(|| worker::Error::RustError("a command without an answer".to_owned()))?;
+        Ok(Decided { reply: serde_json::to_string(&reply)?, effects })
+    }
+
+    /// What a decision leaves to be done: the alarm before the reply, effects after it.
+    async fn follow(self: &Rc<Self>, decided: Decided) -> worker::Result<String> {
+        self.set_alarm().await?;
+        if decided.effects {
+            let inside = self.clone();
+            self.state.wait_until(async move {
+                let outcome = inside.run_effects().await;
+                inside.report(outcome);
+                let outcome = inside.set_alarm().await;
+                inside.report(outcome);
+            });
+        }
+        Ok(decided.reply)
+    }
+
     async fn wake(self: &Rc<Self>) -> worker::Result<()> {
         let Some(id) = self.load()?.as_ref().map(|body| body.id.clone()) else { return Ok(()) };
         self.decide(&id, None)?;
@@ -270,20 +309,32 @@ impl<E: EntityKind> Inside<E> {
         Ok(current)
     }
 
+    /// What the alarm has to be set to: whatever is due first.
+    fn next_alarm(&self) -> worker::Result<Option<i64>> {
+        Ok(self.load()?.as_ref().and_then(|body| {
+            let due_at = body.entity.as_ref().and_then(|entity| entity.due_at);
+            body.effects.iter().map(|effect| effect.due_at).chain(due_at).min()
+        }))
+    }
+
+    /// Whether nothing is left of the object but its database.
+    fn is_gone(&self) -> worker::Result<bool> {
+        Ok(self.load()?.is_none() && self.table.get())
+    }
+
+    /// Whether [`set_alarm`](Self::set_alarm) would find nothing to do.
+    fn alarm_stands(&self) -> worker::Result<bool> {
+        Ok(!self.is_gone()? && self.alarm.get() == Some(self.next_alarm()?))
+    }
+
     /// Sets the alarm to whatever is due first. Where nothing is left, the whole database goes, and the alarm with it.
     async fn set_alarm(&self) -> worker::Result<()> {
-        let (next, gone) = match &*self.load()? {
-            Some(body) => {
-                let due_at = body.entity.as_ref().and_then(|entity| entity.due_at);
-                (body.effects.iter().map(|effect| effect.due_at).chain(due_at).min(), false)
-            }
-            None => (None, self.table.get()),
-        };
-        if gone {
+        if self.is_gone()? {
             self.table.set(false);
             self.alarm.set(Some(None));
             return self.state.storage().delete_all().await;
         }
+        let next = self.next_alarm()?;
         if self.know_alarm().await? == next {
             return Ok(());
         }
@@ -364,8 +415,8 @@ fn is_it(effect: &Waiting, id: &EffectId) -> bool {
     effect.version == id.version && effect.n == id.n
 }
 
-/// Makes the Durable Object class of an entity kind. `worker`'s own attribute would wrap request and response into types that make each
-/// a second time.
+/// Makes the inside of the Durable Object class of an entity kind. The class itself is JavaScript (`object.js`, by the function's
+/// `entry.js`): what is called by RPC must extend the platform's `DurableObject`.
 ///
 /// ```ignore
 /// tmcp_workers::entity_class!(SubjectEntity, tmcp_http::subject::Subject);
@@ -376,10 +427,9 @@ macro_rules! entity_class {
         const _: () = {
             use worker::wasm_bindgen::JsValue;
             use worker::wasm_bindgen::prelude::wasm_bindgen;
-            use worker::web_sys::{Request, Response};
             use worker::{js_sys, wasm_bindgen, wasm_bindgen_futures};
 
-            /// The Durable Object class.
+            /// What the Durable Object class is made of.
             #[wasm_bindgen(wasm_bindgen = wasm_bindgen)]
             pub struct $class {
                 host: $crate::EntityHost<$kind>,
@@ -392,9 +442,9 @@ macro_rules! entity_class {
                     Self { host: $crate::EntityHost::new(state.into(), &env) }
                 }
 
-                #[wasm_bindgen(js_name = fetch)]
-                pub async fn fetch(&self, request: Request) -> Result<Response, JsValue> {
-                    Ok(self.host.fetch(request).await?)
+                #[wasm_bindgen(js_name = ask)]
+                pub fn ask(&self, question: &str) -> Result<JsValue, JsValue> {
+                    Ok(self.host.ask(question)?)
                 }
 
                 #[wasm_bindgen(js_name = alarm)]

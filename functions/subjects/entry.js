@@ -1,0 +1,6 @@
+// What stands at the top of the Worker: what worker-build made, with the object's class around the one of wasm.
+import { objectOf } from "../../shared/workers/src/object.js";
+import worker, { SubjectEntity as Inside } from "./build/index.js";
+
+export default worker;
+export const SubjectEntity = objectOf(Inside);
