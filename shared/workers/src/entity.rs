@@ -26,6 +26,11 @@ impl WorkersEntities {
     pub(crate) fn new(env: &Env) -> Self {
         Self(env.clone())
     }
+
+    async fn reply(&self, kind: &str, id: &str, question: &str) -> worker::Result<String> {
+        let namespace: JsValue = binding(&self.0, &kind.to_ascii_uppercase())?;
+        Ok(glue::ask(&namespace, id, question).await?.as_string().unwrap_or_default())
+    }
 }
 
 fn failed(error: impl std::fmt::Display) -> EntityError {
@@ -35,11 +40,8 @@ fn failed(error: impl std::fmt::Display) -> EntityError {
 impl Entities for WorkersEntities {
     async fn ask<E: EntityKind>(&self, id: &str, command: E::Command) -> Result<E::Reply, EntityError> {
         let question = serde_json::to_string(&Question { id: id.to_owned(), command }).map_err(failed)?;
-        let text = SendFuture::new(async {
-            let namespace: JsValue = binding(&self.0, &E::NAME.to_ascii_uppercase())?;
-            worker::Result::Ok(glue::ask(&namespace, id, &question).await?.as_string().unwrap_or_default())
-        });
-        serde_json::from_slice(text.await.map_err(failed)?.as_bytes()).map_err(failed)
+        let text = SendFuture::new(self.reply(E::NAME, id, &question)).await.map_err(failed)?;
+        serde_json::from_slice(text.as_bytes()).map_err(failed)
     }
 
     async fn maintain<E: EntityKind>(&self, _: i64) -> Result<i64, EntityError> {
