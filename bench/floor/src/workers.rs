@@ -13,11 +13,12 @@ use tmcp_protocol::jwk::KeySet;
 use tmcp_protocol::routes::path_of;
 use tmcp_workers::WorkersPlatform;
 use worker::js_sys::JSON;
-use worker::wasm_bindgen::{self, JsValue};
+use worker::wasm_bindgen::JsValue;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::{
-    Context, D1PreparedStatement, Date, Delay, DurableObject, Env, Headers, Request, Response, SqlStorageValue, State,
-    durable_object, event, web_sys,
+    Context, D1PreparedStatement, Date, Delay, Env, SqlStorageValue, State, event, wasm_bindgen, wasm_bindgen_futures, web_sys,
+    worker_sys,
 };
 
 thread_local! {
@@ -25,6 +26,15 @@ thread_local! {
     static VERIFIED: RefCell<HashSet<String>> = RefCell::new(HashSet::new());
     /// Blob ids that were announced.
     static ANNOUNCED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+#[wasm_bindgen(wasm_bindgen = wasm_bindgen, js_sys = worker::js_sys, wasm_bindgen_futures = wasm_bindgen_futures)]
+extern "C" {
+    /// An entity's object, called by RPC.
+    type Entity;
+
+    #[wasm_bindgen(method, catch)]
+    async fn ask(this: &Entity, question: &str) -> Result<JsValue, JsValue>;
 }
 
 #[derive(Clone)]
@@ -83,9 +93,7 @@ impl Calls for OnWorkers {
         let command = format!(
             r#"{{"id":"{id}","command":{{"admit":{{"class":"storage","limit":{{"capacity":100000,"burst":20000,"window_s":60,"refill":1666}},"held":{{"generation":0,"session":"session_01J00000000000000000000000"}}}}}}}}"#
         );
-        let url = format!("https://entity/{}", URL_SAFE_NO_PAD.encode(command));
-        let response = stub.fetch_with_str(&url).await.map_err(failed)?;
-        response.headers().get("x-reply").map_err(failed)?.map(|_| ()).ok_or_else(|| "no reply".to_owned())
+        stub.into_rpc::<Entity>().ask(&command).await.map_err(|error| format!("{error:?}")).map(|_| ())
     }
 
     async fn verify(&self, token: &str) -> Result<bool, Fault> {
@@ -159,8 +167,8 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
     Ok(web_sys::Response::new_with_opt_str_and_init(Some(&body), &init)?)
 }
 
-/// An entity that keeps its state in memory and stores it once a second, as the product's subject does.
-#[durable_object]
+/// An entity that keeps its state in memory and stores it once a second, as the product's subject does. `entry.js` makes the class.
+#[wasm_bindgen(wasm_bindgen = wasm_bindgen)]
 pub struct FloorEntity(Rc<Kept>);
 
 struct Kept {
@@ -169,14 +177,16 @@ struct Kept {
     late: Cell<bool>,
 }
 
-impl DurableObject for FloorEntity {
-    fn new(state: State, _: Env) -> Self {
-        Self(Rc::new(Kept { state, seen: Cell::new(0), late: Cell::new(false) }))
+#[wasm_bindgen(wasm_bindgen = wasm_bindgen)]
+impl FloorEntity {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: worker_sys::DurableObjectState, _: Env) -> Self {
+        Self(Rc::new(Kept { state: state.into(), seen: Cell::new(0), late: Cell::new(false) }))
     }
 
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+    pub fn ask(&self, question: &str) -> String {
         let kept = self.0.clone();
-        kept.seen.set(kept.seen.get() + u64::from(!request.inner().url().is_empty()));
+        kept.seen.set(kept.seen.get() + u64::from(!question.is_empty()));
         if !kept.late.replace(true) {
             self.0.state.wait_until(async move {
                 Delay::from(Duration::from_secs(1)).await;
@@ -188,11 +198,6 @@ impl DurableObject for FloorEntity {
                 let _ = sql.exec(save, vec![SqlStorageValue::String(body)]);
             });
         }
-        let headers = Headers::new();
-        headers.set(
-            "x-reply",
-            r#"{"admission":{"allowed":true,"limit":100000,"remaining":99999,"burst":20000,"burst_remaining":19999,"reset_after":60,"retry_after":0}}"#,
-        )?;
-        Ok(Response::empty()?.with_headers(headers))
+        r#"{"admission":{"allowed":true,"limit":100000,"remaining":99999,"burst":20000,"burst_remaining":19999,"reset_after":60,"retry_after":0}}"#.to_owned()
     }
 }
