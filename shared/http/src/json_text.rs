@@ -1,7 +1,5 @@
 //! JSON that is made by hand.
 
-use http::HeaderMap;
-
 /// Whether one of eight bytes has to be escaped: a quotation mark, a backslash or a control character.
 fn needs_escape(eight: [u8; 8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -47,31 +45,8 @@ pub fn push(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Headers as JSON: an object, or pairs where a name comes more than once.
-pub fn headers(headers: &HeaderMap) -> String {
-    let all_once = headers.keys_len() == headers.len();
-    let (open, close, before, between, after) =
-        if all_once { (b'{', b'}', &b""[..], b':', &b""[..]) } else { (b'[', b']', &b"["[..], b',', &b"]"[..]) };
-    let mut text = Vec::with_capacity(1024);
-    text.push(open);
-    for (name, value) in headers {
-        let Ok(value) = value.to_str() else { continue };
-        if text.len() > 1 {
-            text.push(b',');
-        }
-        text.extend_from_slice(before);
-        push(&mut text, name.as_str());
-        text.push(between);
-        push(&mut text, value);
-        text.extend_from_slice(after);
-    }
-    text.push(close);
-    String::from_utf8(text).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
     use proptest::prelude::*;
 
     fn pushed(text: &str) -> String {
@@ -89,18 +64,6 @@ mod tests {
                 assert_eq!(pushed(&text), serde_json::to_string(&text).unwrap());
             }
         }
-    }
-
-    #[test]
-    fn headers_are_an_object_unless_that_would_lose_one() {
-        let mut map = HeaderMap::new();
-        assert_eq!(super::headers(&map), "{}");
-        for (name, value) in [("vary", "Origin"), ("x-text", "\"quoted\"")] {
-            map.append(name, value.parse().unwrap());
-        }
-        assert_eq!(super::headers(&map), r#"{"vary":"Origin","x-text":"\"quoted\""}"#);
-        map.append("vary", "Accept".parse().unwrap());
-        assert_eq!(super::headers(&map), r#"[["vary","Origin"],["vary","Accept"],["x-text","\"quoted\""]]"#);
     }
 
     proptest! {

@@ -50,7 +50,7 @@ impl Entities for WorkersEntities {
 }
 
 /// What travels to the object, as JSON.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Question<C> {
     id: String,
     command: C,
@@ -80,8 +80,16 @@ const SOON_MS: u64 = 1_000;
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS entity (k INTEGER PRIMARY KEY CHECK (k = 1), body TEXT NOT NULL) STRICT";
 const SAVE: &str = "INSERT INTO entity (k, body) VALUES (1, ?) ON CONFLICT (k) DO UPDATE SET body = excluded.body";
 
+/// A question of up to so many bytes is remembered.
+const SMALL: usize = 1024;
+
 /// The inside of a Durable Object class.
-pub struct EntityHost<E: EntityKind>(Rc<Inside<E>>);
+pub struct EntityHost<E: EntityKind> {
+    inside: Rc<Inside<E>>,
+    /// The question before this one, and its text: who asks often asks the same, in the same words, and reading it would take longer
+    /// than deciding.
+    last: RefCell<Option<(String, Question<E::Command>)>>,
+}
 
 struct Inside<E: EntityKind> {
     state: State,
@@ -110,36 +118,49 @@ impl<E: EntityKind> EntityHost<E> {
             alarm: Cell::new(None),
             running: Cell::new(false),
         };
-        Self(Rc::new(inside))
+        Self { inside: Rc::new(inside), last: RefCell::new(None) }
     }
 
     /// For the class' `ask`: one command. The reply is text where nothing had to be waited for, and a promise of it otherwise; effects
     /// run after it, or by alarm.
     pub fn ask(&self, question: &str) -> worker::Result<JsValue> {
-        let question: Question<E::Command> = serde_json::from_str(question)?;
-        let inside = self.0.clone();
+        let question = self.read(question)?;
+        let inside = self.inside.clone();
         // What the alarm is set to is asked for before the decision: between storing it and setting the alarm nothing is awaited,
         // so that both are written together.
-        if self.0.alarm.get().is_none() {
+        if self.inside.alarm.get().is_none() {
             return Ok(promise(async move {
                 inside.know_alarm().await?;
                 let decided = inside.answer(question)?;
                 inside.follow(decided).await
             }));
         }
-        let decided = self.0.answer(question)?;
-        if !decided.effects && self.0.alarm_stands()? {
+        let decided = self.inside.answer(question)?;
+        if !decided.effects && self.inside.alarm_stands()? {
             return Ok(decided.reply.into());
         }
         Ok(promise(async move { inside.follow(decided).await }))
     }
 
+    fn read(&self, text: &str) -> worker::Result<Question<E::Command>> {
+        if let Some((last, question)) = &*self.last.borrow()
+            && last == text
+        {
+            return Ok(question.clone());
+        }
+        let question: Question<E::Command> = serde_json::from_str(text)?;
+        if text.len() <= SMALL {
+            *self.last.borrow_mut() = Some((text.to_owned(), question.clone()));
+        }
+        Ok(question)
+    }
+
     /// For the class' `alarm`. Errors are caught and the alarm set again: the platform gives up after six retries.
     pub async fn alarm(&self) -> worker::Result<()> {
-        self.0.alarm.set(Some(None));
-        let outcome = self.0.wake().await;
-        self.0.report(outcome);
-        self.0.set_alarm().await
+        self.inside.alarm.set(Some(None));
+        let outcome = self.inside.wake().await;
+        self.inside.report(outcome);
+        self.inside.set_alarm().await
     }
 }
 

@@ -10,9 +10,13 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn head(request: &Request) -> Result<String, JsValue>;
 
-    /// A response with headers that come as JSON, an object or pairs. The body is null, text or an array of bytes.
+    /// Keeps a set of headers at a place: each one's name and value, a line each.
     #[wasm_bindgen(catch)]
-    pub fn respond(status: u16, headers: &str, body: &JsValue) -> Result<Response, JsValue>;
+    pub fn keep(place: u32, lines: &str) -> Result<(), JsValue>;
+
+    /// A response with the headers that are kept at a place, and others of its own, as lines. The body is null, text or an array of bytes.
+    #[wasm_bindgen(catch)]
+    pub fn respond(status: u16, place: u32, own: &str, body: &JsValue) -> Result<Response, JsValue>;
 
     /// Asks an entity's object, and gives the text of its reply. An error there is one here.
     #[wasm_bindgen(catch)]

@@ -3,19 +3,17 @@
 use crate::WorkersPlatform;
 use crate::config::EnvConfig;
 use crate::glue;
+use crate::response::to_web;
 use axum_core::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::once;
-use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 use http_body::Body as _;
-use http_body_util::BodyExt;
 use std::pin::pin;
 use std::time::Duration;
+use tmcp_http::Address;
 use tmcp_http::group::Service;
-use tmcp_http::{Address, json_text};
 use tmcp_ports::guard::{check_untrusted, host_of};
 use tmcp_ports::{Config, HttpClient, HttpError, OutboundRequest, OutboundResponse, Trust};
 use worker::js_sys::Uint8Array;
@@ -109,24 +107,6 @@ async fn whole(mut unread: Unread) -> worker::Result<Vec<u8>> {
     let Some(request) = unread.0.take() else { return Ok(Vec::new()) };
     let bytes = JsFuture::from(request.array_buffer()?).await?;
     Ok(Uint8Array::new(&bytes).to_vec())
-}
-
-/// The answer as the platform's own, with its whole body: a stream would cost a promise for each of its chunks. Headers go over as
-/// one text, since every call from wasm costs.
-async fn to_web(response: http::Response<Body>) -> worker::Result<web_sys::Response> {
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.map_err(|error| worker::Error::RustError(error.to_string()))?.to_bytes();
-    Ok(glue::respond(parts.status.as_u16(), &json_text::headers(&parts.headers), &as_body(&parts.headers, &body))?)
-}
-
-/// A body for JavaScript. As text where it is text, since an array of bytes is three objects, and one more for the collector; a type
-/// must be among the headers then, or the runtime adds its own.
-fn as_body(headers: &HeaderMap, body: &[u8]) -> JsValue {
-    match std::str::from_utf8(body) {
-        _ if body.is_empty() => JsValue::NULL,
-        Ok(text) if headers.contains_key(CONTENT_TYPE) => JsValue::from_str(text),
-        _ => Uint8Array::from(body).into(),
-    }
 }
 
 fn method(method: &http::Method) -> Method {

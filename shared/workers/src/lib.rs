@@ -15,6 +15,7 @@ mod log;
 mod memo;
 mod microtasks;
 mod random;
+mod response;
 mod services;
 mod signer;
 mod sql;
