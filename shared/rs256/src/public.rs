@@ -192,7 +192,7 @@ impl Modulus {
     pub fn power(&self, base: &[u8], exponent: u32) -> Option<Vec<u8>> {
         let mut base = words(base);
         base.resize(self.n.len(), 0);
-        if at_least(&base, &self.n) || exponent < 3 || exponent % 2 == 0 {
+        if at_least(&base, &self.n) || exponent < 3 || exponent.is_multiple_of(2) {
             return None;
         }
         let form = self.product(&base, &self.square_of_radix());
