@@ -75,7 +75,8 @@ impl Caller {
 
 /// The bearer token of a request (RFC 6750 section 2.1); `None` where there is none.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = std::str::from_utf8(headers.get(header::AUTHORIZATION)?.as_bytes()).ok()?;
+    // Looks at words, where `to_str` looks at each byte of what is long.
+    let value = std::str::from_utf8(headers.get(header::AUTHORIZATION)?.as_bytes()).ok().filter(|value| value.is_ascii())?;
     let (scheme, token) = value.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim())
 }

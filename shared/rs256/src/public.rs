@@ -156,7 +156,7 @@ impl Modulus {
     /// R² modulo n, by long division of R · R with a word of the quotient at a time: half the work of one product.
     ///
     /// The divisor is n moved up until its highest bit is set. A word of the quotient comes from the highest words alone, is never too
-    /// large, and at most four too small.
+    /// large, and at most three too small.
     fn square_of_radix(&self) -> Words {
         let up = 32 * self.n.len() - self.bits;
         let divisor = shifted(&self.n, up);

@@ -10,6 +10,7 @@ use crate::{WorkersPlatform, glue};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
+use std::task::{self, Poll, Waker};
 use tmcp_ports::entity::{self, Change, LEASE_MS, NewEffect, Stored, retry_delay_ms};
 use tmcp_ports::{Clock, Context, EffectError, EffectId, Entities, EntityError, EntityKind, Log, Platform, Random};
 use tmcp_protocol::Millis;
@@ -121,25 +122,15 @@ impl<E: EntityKind> EntityHost<E> {
         Self { inside: Rc::new(inside), last: RefCell::new(None) }
     }
 
-    /// For the class' `ask`: one command. The reply is text where nothing had to be waited for, and a promise of it otherwise; effects
-    /// run after it, or by alarm.
+    /// For the class' `ask`: one command. What is done is begun at once: the reply is text where nothing had to be waited for, and a
+    /// promise of it otherwise.
     pub fn ask(&self, question: &str) -> worker::Result<JsValue> {
-        let question = self.read(question)?;
-        let inside = self.inside.clone();
-        // What the alarm is set to is asked for before the decision: between storing it and setting the alarm nothing is awaited,
-        // so that both are written together.
-        if self.inside.alarm.get().is_none() {
-            return Ok(promise(async move {
-                inside.know_alarm().await?;
-                let decided = inside.answer(question)?;
-                inside.follow(decided).await
-            }));
+        let (inside, question) = (self.inside.clone(), self.read(question)?);
+        let mut reply = Box::pin(async move { inside.reply(question).await });
+        match reply.as_mut().poll(&mut task::Context::from_waker(Waker::noop())) {
+            Poll::Ready(reply) => Ok(reply?.into()),
+            Poll::Pending => Ok(future_to_promise(async move { Ok(reply.await?.into()) }).into()),
         }
-        let decided = self.inside.answer(question)?;
-        if !decided.effects && self.inside.alarm_stands()? {
-            return Ok(decided.reply.into());
-        }
-        Ok(promise(async move { inside.follow(decided).await }))
     }
 
     fn read(&self, text: &str) -> worker::Result<Question<E::Command>> {
@@ -164,29 +155,15 @@ impl<E: EntityKind> EntityHost<E> {
     }
 }
 
-/// What was decided for the caller.
-struct Decided {
-    /// As JSON.
-    reply: String,
-    /// Whether effects wait.
-    effects: bool,
-}
-
-fn promise(reply: impl Future<Output = worker::Result<String>> + 'static) -> JsValue {
-    future_to_promise(async move { Ok(reply.await?.into()) }).into()
-}
-
 impl<E: EntityKind> Inside<E> {
-    fn answer(self: &Rc<Self>, question: Question<E::Command>) -> worker::Result<Decided> {
+    /// The reply to one command, as JSON. Effects run after it, or by alarm.
+    async fn reply(self: &Rc<Self>, question: Question<E::Command>) -> worker::Result<String> {
+        // What the alarm is set to is asked for before the decision: between storing it and setting the alarm nothing is awaited,
+        // so that both are written together.
+        self.know_alarm().await?;
         let (reply, effects) = self.decide(&question.id, Some(question.command))?;
-        let reply = reply.ok_or_else(|| worker::Error::RustError("a command without an answer".to_owned()))?;
-        Ok(Decided { reply: serde_json::to_string(&reply)?, effects })
-    }
-
-    /// What a decision leaves to be done: the alarm before the reply, effects after it.
-    async fn follow(self: &Rc<Self>, decided: Decided) -> worker::Result<String> {
         self.set_alarm().await?;
-        if decided.effects {
+        if effects {
             let inside = self.clone();
             self.state.wait_until(async move {
                 let outcome = inside.run_effects().await;
@@ -195,7 +172,8 @@ impl<E: EntityKind> Inside<E> {
                 inside.report(outcome);
             });
         }
-        Ok(decided.reply)
+        let reply = reply.ok_or_else(|| worker::Error::RustError("a command without an answer".to_owned()))?;
+        Ok(serde_json::to_string(&reply)?)
     }
 
     async fn wake(self: &Rc<Self>) -> worker::Result<()> {
@@ -332,32 +310,20 @@ impl<E: EntityKind> Inside<E> {
         Ok(current)
     }
 
-    /// What the alarm has to be set to: whatever is due first.
-    fn next_alarm(&self) -> worker::Result<Option<i64>> {
-        Ok(self.load()?.as_ref().and_then(|body| {
-            let due_at = body.entity.as_ref().and_then(|entity| entity.due_at);
-            body.effects.iter().map(|effect| effect.due_at).chain(due_at).min()
-        }))
-    }
-
-    /// Whether nothing is left of the object but its database.
-    fn is_gone(&self) -> worker::Result<bool> {
-        Ok(self.load()?.is_none() && self.table.get())
-    }
-
-    /// Whether [`set_alarm`](Self::set_alarm) would find nothing to do.
-    fn alarm_stands(&self) -> worker::Result<bool> {
-        Ok(!self.is_gone()? && self.alarm.get() == Some(self.next_alarm()?))
-    }
-
     /// Sets the alarm to whatever is due first. Where nothing is left, the whole database goes, and the alarm with it.
     async fn set_alarm(&self) -> worker::Result<()> {
-        if self.is_gone()? {
+        let (next, gone) = match &*self.load()? {
+            Some(body) => {
+                let due_at = body.entity.as_ref().and_then(|entity| entity.due_at);
+                (body.effects.iter().map(|effect| effect.due_at).chain(due_at).min(), false)
+            }
+            None => (None, self.table.get()),
+        };
+        if gone {
             self.table.set(false);
             self.alarm.set(Some(None));
             return self.state.storage().delete_all().await;
         }
-        let next = self.next_alarm()?;
         if self.know_alarm().await? == next {
             return Ok(());
         }

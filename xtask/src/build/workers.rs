@@ -112,21 +112,24 @@ pub fn entry(paths: &Paths, function: &Function) -> Option<[PathBuf; 2]> {
     entry.is_file().then(|| [entry, paths.root.join("shared/workers/src/object.js")])
 }
 
-/// Puts a function's own entry, where it has one, around what worker-build made: in one file again, `build/index.js`.
+/// How esbuild puts an entry around what worker-build made: in one file again.
+pub const WRAPPING: [&str; 8] = [
+    "--bundle",
+    "--minify",
+    "--format=esm",
+    "--external:cloudflare:*",
+    "--external:./build/index_bg.wasm",
+    "--outfile=build/index.js",
+    "--allow-overwrite",
+    "--log-level=warning",
+];
+
 fn wrap(paths: &Paths, function: &Function) -> Option<Job> {
     let [entry, _] = entry(paths, function)?;
-    let mut command = Command::new(Npm::new(paths).esbuild());
+    let npm = Npm::new(paths);
+    let mut command = Command::new(npm.esbuild());
     tools::clean_environment(&mut command);
-    command.current_dir(paths.root.join(function.dir)).arg(entry).args([
-        "--bundle",
-        "--minify",
-        "--format=esm",
-        "--external:cloudflare:*",
-        "--external:./build/index_bg.wasm",
-        "--outfile=build/index.js",
-        "--allow-overwrite",
-        "--log-level=warning",
-    ]);
+    command.current_dir(paths.root.join(function.dir)).env("PATH", npm.path()).arg(entry).args(WRAPPING);
     Some(Job {
         failure: format!("failed to bundle the entry of {}", function.name),
         command,
