@@ -20,7 +20,7 @@ pub mod failure;
 pub mod group;
 mod holders;
 pub mod internal;
-pub mod json_text;
+mod json_text;
 mod known;
 pub mod metrics;
 pub mod outbox;

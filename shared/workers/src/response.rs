@@ -5,28 +5,29 @@
 
 use crate::glue;
 use axum_core::body::Body;
-use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
-};
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
 
-/// Headers of which few values are ever sent.
-const SHARED: [HeaderName; 9] = [
-    CACHE_CONTROL,
-    CONTENT_TYPE,
-    REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY,
-    VARY,
-    WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
-    HeaderName::from_static("x-ratelimit-burst"),
-    HeaderName::from_static("x-ratelimit-limit"),
-];
+/// Whether few values of a header are ever sent.
+fn is_shared(name: &str) -> bool {
+    matches!(
+        name,
+        "cache-control"
+            | "content-type"
+            | "referrer-policy"
+            | "strict-transport-security"
+            | "vary"
+            | "www-authenticate"
+            | "x-content-type-options"
+            | "x-ratelimit-burst"
+            | "x-ratelimit-limit"
+    )
+}
 
 /// More sets of shared headers than this are forgotten all at once.
 const MOST: usize = 64;
@@ -49,7 +50,7 @@ fn lines(headers: &HeaderMap) -> (String, String) {
     let (mut shared, mut own) = (String::with_capacity(384), String::with_capacity(384));
     for (name, value) in headers {
         let Ok(value) = value.to_str() else { continue };
-        let lines = if SHARED.contains(name) { &mut shared } else { &mut own };
+        let lines = if is_shared(name.as_str()) { &mut shared } else { &mut own };
         for part in [name.as_str(), value] {
             lines.push_str(part);
             lines.push('\n');
