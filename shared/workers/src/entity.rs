@@ -3,7 +3,8 @@
 //! The race it prevents: two commands that decide on the same state. Between reading and writing nothing is awaited, and the whole
 //! entity (state, wake-up, waiting effects) is one row, so that one synchronous statement stores it all or not at all.
 //!
-//! The class is made by [`entity_class!`](crate::entity_class) in its owner's `workers.rs`; other Workers bind it by `script_name`.
+//! The class' inside is made by [`entity_class!`](crate::entity_class) in its owner's `workers.rs`, the class itself by its `entry.js`
+//! (ADR 23); other Workers bind it by `script_name`.
 
 use crate::bindings::binding;
 use crate::{WorkersPlatform, glue};

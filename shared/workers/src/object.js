@@ -1,8 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 
 /**
- * The Durable Object class of an entity, whose inside is wasm's. Its methods are called by RPC, which costs half of what `fetch` does but
- * asks for a class that extends the platform's own: a class of wasm-bindgen cannot.
+ * The Durable Object class of an entity, whose inside is wasm's. Its methods are called by RPC, which makes no request and no response
+ * but asks for a class that extends the platform's own: a class of wasm-bindgen cannot.
  */
 export function objectOf(Inside) {
 	return class extends DurableObject {

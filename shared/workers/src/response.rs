@@ -1,7 +1,7 @@
 //! An answer as the platform's own.
 //!
-//! A header that crosses from wasm costs workerd 0.7 µs: a property of an object, two strings and a check. Most are the same in most
-//! answers, and copying `Headers` that are there already costs a tenth: those that many answers share are kept on the other side.
+//! A header that crosses from wasm costs workerd 0.7 µs: two strings and a check. Most are the same in most answers, and of `Headers` that
+//! are there already one is copied in 0.2 µs: those that many answers share are kept on the other side.
 
 use crate::glue;
 use axum_core::body::Body;

@@ -24,11 +24,12 @@ pub fn of(paths: &Paths, function: &Function) -> Result<String> {
         hash.update("with names\n");
     }
     let manifest = paths.root.join(function.dir).join("Cargo.toml");
-    if workers::entry(paths, function).is_some() {
+    let entry = workers::entry(paths, function);
+    if entry.is_some() {
         hash.update(workers::WRAPPING.join(" "));
     }
     let files = [paths.root.join("xtask/npm/package-lock.json"), manifest, compiled(paths, function)];
-    for file in files.into_iter().chain(workers::entry(paths, function).into_iter().flatten()) {
+    for file in files.into_iter().chain(entry.into_iter().flatten()) {
         let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
         hash.update(bytes.len().to_le_bytes());
         hash.update(bytes);
