@@ -1,6 +1,7 @@
-// What stands at the top of the Worker: what worker-build made, with the object's class around the one of wasm.
+// What stands at the top of the Worker, as in functions that are asked often and in the one with objects: both are held to the contracts.
+import { workerOf } from "../../shared/workers/src/entry.js";
 import { objectOf } from "../../shared/workers/src/object.js";
-import worker, { CounterEntity as Inside } from "./build/index.js";
+import Built, { CounterEntity as Inside } from "./build/index.js";
 
-export default worker;
+export default workerOf(Built);
 export const CounterEntity = objectOf(Inside);

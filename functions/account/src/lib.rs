@@ -32,6 +32,7 @@ use tmcp_protocol::routes::{self, Function};
 /// The routes of this function.
 pub fn routes<P: Platform>() -> Group<P, People> {
     Group::new(Function::Account)
+        .reading(&["cookie", "user-agent"])
         .at(&routes::HAND_OVER, hand_over::handle)
         .at(&routes::CONTINUE_SHOW, hand_over::show)
         .at(&routes::CONTINUE, hand_over::go_on)

@@ -29,6 +29,7 @@ use tmcp_protocol::routes::{self, Function};
 /// The routes of this function.
 pub fn routes<P: Platform>() -> Group<P, Nobody> {
     Group::new(Function::Broker)
+        .reading(&["cookie", "sec-fetch-site", "user-agent"])
         .at(&routes::SIGN_IN, begin::handle)
         .at(&routes::SIGN_IN_CALLBACK, callback::handle)
         .at(&routes::EMAIL_SHOW, email::show)

@@ -30,6 +30,7 @@ use tmcp_protocol::routes::{self, Function};
 /// The routes of this function.
 pub fn routes<P: Platform>() -> Group<P> {
     Group::new(Function::Consent)
+        .reading(&["cookie"])
         .at(&routes::AUTHORIZE, authorize::handle)
         .at(&routes::CONSENT_SHOW, consent::show)
         .at(&routes::CONSENT, consent::answer)

@@ -32,6 +32,7 @@ use tmcp_protocol::routes::{self, Function};
 /// The routes of this function.
 pub fn routes<P: Platform>() -> Group<P> {
     Group::new(Function::Identity)
+        .reading(&[profile::TOKEN])
         .at(&routes::USERINFO, userinfo::handle)
         .at(&routes::PROFILE, profile::show)
         .at(&routes::PROFILE_CHANGE, profile::change)

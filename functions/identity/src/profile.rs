@@ -34,7 +34,7 @@ use tmcp_proof::matrix::{self, is_media};
 use tmcp_protocol::{ErrorCode, MatrixUserId, Secret, Uid};
 
 /// The header with a Matrix access token.
-const TOKEN: &str = "x-matrix-access-token";
+pub const TOKEN: &str = "x-matrix-access-token";
 /// Characters.
 const MAX_NAME: usize = 256;
 const MAX_BIO: usize = 1000;

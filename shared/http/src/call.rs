@@ -70,7 +70,7 @@ pub struct Call<P: Platform> {
     pub path: String,
     /// The query as it came.
     pub query: String,
-    /// The headers.
+    /// The headers that this function reads: see [`Group::reading`](crate::Group::reading).
     pub headers: HeaderMap,
     /// The body, within the route's limit.
     pub body: Bytes,

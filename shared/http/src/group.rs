@@ -4,6 +4,7 @@ use crate::address::Address;
 use crate::call::{Call, Notebook};
 use crate::cors::{self, OriginInfo};
 use crate::failure::{Failure, Reply};
+use crate::headers::Headers;
 use crate::holders::{Callers, Everybody};
 use crate::internal;
 use crate::metrics::{self, Answered};
@@ -49,6 +50,7 @@ pub struct Group<P: Platform, C: Callers = Everybody> {
     function: Function,
     bound: Vec<Bound<P>>,
     origins: Option<Origins<P>>,
+    headers: Headers,
     callers: PhantomData<C>,
 }
 
@@ -64,18 +66,25 @@ pub struct Service<P: Platform> {
     bound: Arc<[Bound<P>]>,
     run: Run<P>,
     origins: Option<Origins<P>>,
+    headers: Arc<Headers>,
 }
 
 impl<P: Platform> Clone for Service<P> {
     fn clone(&self) -> Self {
-        Self { function: self.function, bound: self.bound.clone(), run: self.run, origins: self.origins.clone() }
+        Self {
+            function: self.function,
+            bound: self.bound.clone(),
+            run: self.run,
+            origins: self.origins.clone(),
+            headers: self.headers.clone(),
+        }
     }
 }
 
 impl<P: Platform, C: Callers> Group<P, C> {
     /// No routes yet.
     pub fn new(function: Function) -> Self {
-        Self { function, bound: Vec::new(), origins: None, callers: PhantomData }
+        Self { function, bound: Vec::new(), origins: None, headers: Headers::new(), callers: PhantomData }
     }
 
     /// Binds a row of the table to its handler.
@@ -86,6 +95,13 @@ impl<P: Platform, C: Callers> Group<P, C> {
         Fut: Future<Output = Result<Reply, Failure>> + Send + 'static,
     {
         self.bound.push(Bound { route, handler: Arc::new(move |call| Box::pin(handler(call))) });
+        self
+    }
+
+    /// Says that handlers read these headers, by their names in lower case: no entry brings others.
+    #[must_use]
+    pub fn reading(mut self, names: &[&'static str]) -> Self {
+        self.headers.add(names);
         self
     }
 
@@ -113,7 +129,8 @@ impl<P: Platform, C: Callers> Group<P, C> {
     pub fn build(self) -> Service<P> {
         // One type for all handlers, so that the way to them is compiled once and not for each.
         let run: Run<P> = |route, request, handler| Box::pin(pipeline::run::<P, C>(route, request, handler));
-        Service { function: self.function, bound: self.bound.into(), run, origins: self.origins }
+        let headers = Arc::new(self.headers);
+        Service { function: self.function, bound: self.bound.into(), run, origins: self.origins, headers }
     }
 }
 
@@ -135,6 +152,11 @@ fn refuse<P: Platform>(request: Request, failure: Failure) -> Response {
 }
 
 impl<P: Platform> Service<P> {
+    /// The headers that a request is to come with, and no others.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
     async fn origin_info(&self, around: &Around<P>, origin: &str) -> Result<OriginInfo, Failure> {
         let now = around.platform.clock().now();
         // Our pages' own forms come from `null`, since no page of ours sends a referrer; nobody can register that.

@@ -18,6 +18,7 @@ pub mod cors;
 pub mod credentials;
 pub mod failure;
 pub mod group;
+pub mod headers;
 mod holders;
 pub mod internal;
 mod json_text;

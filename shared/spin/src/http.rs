@@ -11,6 +11,7 @@ use spin_sdk::http::{Fields, IncomingRequest, Method as SpinMethod, OutgoingResp
 use std::time::{Duration, Instant};
 use tmcp_http::Address;
 use tmcp_http::group::Service;
+use tmcp_http::headers::Headers;
 use tmcp_ports::guard::{Refused, check_untrusted, host_of};
 use tmcp_ports::{Config, HttpClient, HttpError, OutboundRequest, OutboundResponse, Trust};
 use url::Url;
@@ -18,7 +19,7 @@ use wasi::http::outgoing_handler;
 use wasi::http::types::{ErrorCode, Fields as WasiFields, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme};
 use wasi::io::streams::StreamError;
 
-fn incoming(request: IncomingRequest) -> Result<(http::Request<Body>, Address), http::Error> {
+fn incoming(request: IncomingRequest, read: &Headers) -> Result<(http::Request<Body>, Address), http::Error> {
     let method = match request.method() {
         SpinMethod::Get => "GET".to_owned(),
         SpinMethod::Head => "HEAD".to_owned(),
@@ -39,7 +40,9 @@ fn incoming(request: IncomingRequest) -> Result<(http::Request<Body>, Address), 
         if name.eq_ignore_ascii_case("spin-client-addr") {
             address = Address::parse(&String::from_utf8_lossy(&value));
         }
-        builder = builder.header(name, value);
+        if read.contains(&name) {
+            builder = builder.header(name, value);
+        }
     }
     let stream = request.into_body_stream().map(|chunk| chunk.map(Bytes::from).map_err(|error| error.to_debug_string()));
     // An instance has one thread, and one request.
@@ -76,7 +79,7 @@ async fn send(response: http::Response<Body>, out: ResponseOutparam) {
 /// Answers a request, and then does the work that was left for after the response.
 pub async fn serve(service: Service<SpinPlatform>, request: IncomingRequest, out: ResponseOutparam) {
     let platform = SpinPlatform::new();
-    let response = match incoming(request) {
+    let response = match incoming(request, service.headers()) {
         Ok((request, address)) => tmcp_http::serve(&service, platform.clone(), request, address).await,
         Err(_) => {
             let mut response = http::Response::new(Body::empty());

@@ -55,13 +55,19 @@ impl Client {
         self.platform.in_process().connect(function, move |request| {
             let client = client.clone();
             async move {
-                let response =
-                    tmcp_http::serve(&client.service, client.platform, request.map(Body::from), Address::parse("")).await;
-                let (parts, body) = response.into_parts();
+                let (parts, body) = client.serve(request, Address::parse("")).await.into_parts();
                 let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
                 http::Response::from_parts(parts, body)
             }
         });
+    }
+
+    /// As the runtimes' entries do: with the headers that are read, and no others.
+    async fn serve(&self, mut request: http::Request<Bytes>, address: Address) -> http::Response<Body> {
+        let (all, read) = (std::mem::take(request.headers_mut()), self.service.headers());
+        let named = all.iter().filter(|(name, _)| read.contains(name.as_str()));
+        request.headers_mut().extend(named.map(|(name, value)| (name.clone(), value.clone())));
+        tmcp_http::serve(&self.service, self.platform.clone(), request.map(Body::from), address).await
     }
 
     /// Sends a request as it is.
@@ -69,9 +75,7 @@ impl Client {
     /// # Panics
     /// When the body cannot be read.
     pub async fn send(&self, request: http::Request<Bytes>) -> Answer {
-        let address = Address::parse("192.0.2.1");
-        let response = tmcp_http::serve(&self.service, self.platform.clone(), request.map(Body::from), address).await;
-        let (parts, body) = response.into_parts();
+        let (parts, body) = self.serve(request, Address::parse("192.0.2.1")).await.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = serde_json::from_slice(&bytes).unwrap_or_default();

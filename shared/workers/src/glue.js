@@ -1,33 +1,44 @@
 // What would be several calls out of wasm, and as many objects, is one here.
 
-/** Method, URL and headers of a request, a line each: none of them can hold a line break. `forEach` makes no pairs, as iterating would. */
-export function head(request) {
-	let text = `${request.method}\n${request.url}`;
-	request.headers.forEach((value, name) => {
-		text += `\n${name}\n${value}`;
-	});
+/**
+ * Method, URL and headers of a request, a line each: none of them can hold a line break. The first line says whether there may be a body:
+ * a GET or HEAD without one has the headers `always` alone.
+ */
+export function head(request, always, sending) {
+	const { method, headers } = request;
+	const sends = (method !== "GET" && method !== "HEAD") || request.body !== null;
+	let text = `${sends ? "body" : ""}\n${method}\n${request.url}`;
+	for (const names of sends ? [always, sending] : [always]) {
+		for (const name of names) {
+			const value = headers.get(name);
+			if (value !== null) text += `\n${name}\n${value}`;
+		}
+	}
 	return text;
 }
 
-/** Adds headers, each one's name and value a line that ends. */
-function add(headers, lines) {
-	const parts = lines.split("\n");
-	for (let i = 0; i + 1 < parts.length; i += 2) headers.append(parts[i], parts[i + 1]);
+/** An array of strings that were joined by line breaks. */
+export function list(lines) {
+	return lines.split("\n");
 }
 
 const kept = [];
 
-/** Keeps headers that many responses have. */
-export function keep(place, lines) {
-	const headers = new Headers();
-	add(headers, lines);
-	kept[place] = headers;
+/** Keeps what many responses have: a status, headers with their values, each in a line, and the names of others. */
+export function keep(place, status, shared, own) {
+	const response = new Response(null, { status });
+	const lines = shared.split("\n");
+	for (let i = 0; i + 1 < lines.length; i += 2) response.headers.append(lines[i], lines[i + 1]);
+	kept[place] = { response, names: own.split("\n") };
 }
 
-/** A response with headers that are kept, and others of its own. */
-export function respond(status, place, own, body) {
-	const response = new Response(body, { status, headers: kept[place] });
-	add(response.headers, own);
+/** A response like one that is kept, with the values of its other headers, a line each. */
+export function respond(place, own, body) {
+	const { response: like, names } = kept[place];
+	const response = new Response(body, like);
+	const { headers } = response;
+	const values = own.split("\n");
+	for (let i = 0; i + 1 < values.length; i++) headers.append(names[i], values[i]);
 	return response;
 }
 

@@ -6,17 +6,21 @@ use worker::web_sys::{Request, Response};
 
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen, js_sys = worker::js_sys, wasm_bindgen_futures = worker::wasm_bindgen_futures, module = "/src/glue.js")]
 extern "C" {
-    /// Method, URL, and then each header's name and value, a line each.
+    /// `body` or nothing, method, URL, and then the names and values of the headers that are there, a line each: of `always` and, where
+    /// there may be a body, of `sending`.
     #[wasm_bindgen(catch)]
-    pub fn head(request: &Request) -> Result<String, JsValue>;
+    pub fn head(request: &Request, always: &JsValue, sending: &JsValue) -> Result<String, JsValue>;
 
-    /// Keeps a set of headers at a place: each one's name and value, a line each.
-    #[wasm_bindgen(catch)]
-    pub fn keep(place: u32, lines: &str) -> Result<(), JsValue>;
+    /// An array of strings, which are a line each.
+    pub fn list(lines: &str) -> JsValue;
 
-    /// A response with the headers that are kept at a place, and others of its own, as lines. The body is null, text or an array of bytes.
+    /// Keeps at a place what many responses have: a status, headers' names and values, and the names of others, a line each.
     #[wasm_bindgen(catch)]
-    pub fn respond(status: u16, place: u32, own: &str, body: &JsValue) -> Result<Response, JsValue>;
+    pub fn keep(place: u32, status: u16, shared: &str, own: &str) -> Result<(), JsValue>;
+
+    /// A response of what is kept at a place, and the values of its other headers, as lines. The body is null, text or an array of bytes.
+    #[wasm_bindgen(catch)]
+    pub fn respond(place: u32, own: &str, body: &JsValue) -> Result<Response, JsValue>;
 
     /// Asks an entity's object, and gives the text of its reply. An error there is one here.
     #[wasm_bindgen(catch)]

@@ -10,10 +10,12 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::once;
 use http_body::Body as _;
+use std::cell::OnceCell;
 use std::pin::pin;
 use std::time::Duration;
 use tmcp_http::Address;
 use tmcp_http::group::Service;
+use tmcp_http::headers::Headers as Read;
 use tmcp_ports::guard::{check_untrusted, host_of};
 use tmcp_ports::{Config, HttpClient, HttpError, OutboundRequest, OutboundResponse, Trust};
 use worker::js_sys::Uint8Array;
@@ -63,32 +65,55 @@ async fn answer(
     env: &Env,
     context: Context,
 ) -> worker::Result<http::Response<Body>> {
-    let request = from_web(request)?;
-    let address = request.headers().get("cf-connecting-ip").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let address = Address::parse(address);
+    let (request, address) = from_web(request, service.headers())?;
     let platform = WorkersPlatform::of_event(env, context);
     Ok(tmcp_http::serve(&service, platform, request, address).await)
 }
 
-/// A request of the platform, with its headers brought over as one text. A body that announced its length comes as a whole when it is
-/// asked for, after that length was judged; one that did not comes in chunks, so that it can be broken off.
-fn from_web(request: web_sys::Request) -> worker::Result<http::Request<Body>> {
+/// Where the request came from, by Cloudflare's word.
+const ADDRESS: &str = "cf-connecting-ip";
+
+thread_local! {
+    /// The names of the headers that are read, as JavaScript has them: of any request, and of one that sends something. An isolate has
+    /// one service.
+    static READ: OnceCell<(JsValue, JsValue)> = const { OnceCell::new() };
+}
+
+fn head(request: &web_sys::Request, read: &Read) -> Result<String, JsValue> {
+    READ.with(|known| {
+        let (always, sending) = known.get_or_init(|| {
+            let always = [&[ADDRESS], read.of_any()].concat();
+            (glue::list(&always.join("\n")), glue::list(&read.of_sending().join("\n")))
+        });
+        glue::head(request, always, sending)
+    })
+}
+
+/// A request of the platform with those of its headers that are read, brought over as one text, and where it came from. A body that
+/// announced its length comes as a whole when it is asked for, after that length was judged; one that did not comes in chunks, so that it
+/// can be broken off.
+fn from_web(request: web_sys::Request, read: &Read) -> worker::Result<(http::Request<Body>, Address)> {
     let wrong = |error: http::Error| worker::Error::RustError(error.to_string());
-    let head = glue::head(&request)?;
+    let head = head(&request, read)?;
     let mut lines = head.split('\n');
+    let sends = lines.next() == Some("body");
     let mut builder = http::Request::builder().method(lines.next().unwrap_or_default()).uri(lines.next().unwrap_or_default());
-    let mut announced = false;
+    let (mut announced, mut address) = (false, "");
     while let Some(name) = lines.next() {
         let value = lines.next().ok_or_else(|| worker::Error::RustError("a header without a value".to_owned()))?;
+        if name == ADDRESS {
+            address = value;
+            continue;
+        }
         announced |= name == "content-length";
         builder = builder.header(name, value);
     }
-    let body = match request.body() {
-        None => Body::empty(),
-        Some(_) if announced => Body::from_stream(once(SendFuture::new(whole(Unread(Some(request)))))),
-        Some(stream) => Body::new(worker::Body::new(stream)),
+    let body = match announced {
+        _ if !sends => Body::empty(),
+        true => Body::from_stream(once(SendFuture::new(whole(Unread(Some(request)))))),
+        false => request.body().map_or_else(Body::empty, |stream| Body::new(worker::Body::new(stream))),
     };
-    builder.body(body).map_err(wrong)
+    Ok((builder.body(body).map_err(wrong)?, Address::parse(address)))
 }
 
 /// A request whose body nobody has read. Left so, its stream is cancelled: otherwise the runtime would wait for a body that was refused

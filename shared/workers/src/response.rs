@@ -1,7 +1,7 @@
 //! An answer as the platform's own.
 //!
-//! A header that crosses from wasm costs workerd 0.7 µs: two strings and a check. Most are the same in most answers, and of `Headers` that
-//! are there already one is copied in 0.2 µs: those that many answers share are kept on the other side.
+//! A header that crosses from wasm costs workerd 0.7 µs: two strings and a check. Most are the same in most answers, and of a `Response`
+//! that is there already one is copied in 0.2 µs: what many answers share is kept on the other side, and of the other headers the names.
 
 use crate::glue;
 use axum_core::body::Body;
@@ -29,48 +29,60 @@ fn is_shared(name: &str) -> bool {
     )
 }
 
-/// More sets of shared headers than this are forgotten all at once.
-const MOST: usize = 64;
+/// More kinds of answers than this are forgotten all at once.
+const MOST: usize = 128;
+
+/// What many answers have in common: the status, the headers that are shared, each one's name and value in a line, and the names of the
+/// others. None of them can hold a line break.
+#[derive(PartialEq, Eq, Hash)]
+struct Like {
+    status: u16,
+    shared: String,
+    own: String,
+}
 
 thread_local! {
-    /// Where which set is kept.
-    static KEPT: RefCell<HashMap<String, u32>> = RefCell::new(HashMap::new());
+    /// Where which is kept.
+    static KEPT: RefCell<HashMap<Like, u32>> = RefCell::new(HashMap::new());
 }
 
 /// The answer with its whole body: a stream would cost a promise for each of its chunks.
 pub async fn to_web(response: http::Response<Body>) -> worker::Result<web_sys::Response> {
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(|error| worker::Error::RustError(error.to_string()))?.to_bytes();
-    let (shared, own) = lines(&parts.headers);
-    Ok(glue::respond(parts.status.as_u16(), place(shared)?, &own, &as_body(&parts.headers, &body))?)
+    let (like, values) = told(parts.status.as_u16(), &parts.headers);
+    Ok(glue::respond(place(like)?, &values, &as_body(&parts.headers, &body))?)
 }
 
-/// The shared headers and the others: a name and a value in a line each, neither of which can hold a line break.
-fn lines(headers: &HeaderMap) -> (String, String) {
-    let (mut shared, mut own) = (String::with_capacity(384), String::with_capacity(384));
+/// What many answers have of it, and the values of the other headers, a line each.
+fn told(status: u16, headers: &HeaderMap) -> (Like, String) {
+    let (mut shared, mut own, mut values) = (String::with_capacity(384), String::with_capacity(192), String::with_capacity(128));
     for (name, value) in headers {
         let Ok(value) = value.to_str() else { continue };
-        let lines = if is_shared(name.as_str()) { &mut shared } else { &mut own };
-        for part in [name.as_str(), value] {
-            lines.push_str(part);
-            lines.push('\n');
-        }
+        let (names, values) = if is_shared(name.as_str()) { (&mut shared, None) } else { (&mut own, Some(&mut values)) };
+        push(names, name.as_str());
+        push(values.unwrap_or(names), value);
     }
-    (shared, own)
+    (Like { status, shared, own }, values)
 }
 
-/// The place of a set of headers, which is kept from now on if it was not.
-fn place(lines: String) -> worker::Result<u32> {
+fn push(lines: &mut String, line: &str) {
+    lines.push_str(line);
+    lines.push('\n');
+}
+
+/// The place of what answers have in common, which is kept from now on if it was not.
+fn place(like: Like) -> worker::Result<u32> {
     KEPT.with_borrow_mut(|kept| {
-        if let Some(place) = kept.get(&lines) {
+        if let Some(place) = kept.get(&like) {
             return Ok(*place);
         }
         if kept.len() >= MOST {
             kept.clear();
         }
         let place = u32::try_from(kept.len()).unwrap_or_default();
-        glue::keep(place, &lines)?;
-        kept.insert(lines, place);
+        glue::keep(place, like.status, &like.shared, &like.own)?;
+        kept.insert(like, place);
         Ok(place)
     })
 }

@@ -96,3 +96,8 @@ pub async fn maintain<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let woken = call.platform.entities().maintain::<Counter>(100).await?;
     Reply::json(&json!({ "woken": woken }))
 }
+
+/// POST /contract/trap
+pub async fn trap<P: Platform>(_: Call<P>) -> Result<Reply, Failure> {
+    std::process::abort()
+}

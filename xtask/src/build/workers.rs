@@ -106,10 +106,11 @@ fn bundle(paths: &Paths, function: &Function, all: &[&Function]) -> Job {
     }
 }
 
-/// The entry of a function that has objects, and what it imports.
-pub fn entry(paths: &Paths, function: &Function) -> Option<[PathBuf; 2]> {
+/// The entry of a function that has one of its own, and what entries import.
+pub fn entry(paths: &Paths, function: &Function) -> Option<[PathBuf; 3]> {
     let entry = paths.root.join(function.dir).join("entry.js");
-    entry.is_file().then(|| [entry, paths.root.join("shared/workers/src/object.js")])
+    let shared = |name: &str| paths.root.join("shared/workers/src").join(name);
+    entry.is_file().then(|| [entry, shared("entry.js"), shared("object.js")])
 }
 
 /// How esbuild puts an entry around what worker-build made: in one file again.
@@ -125,7 +126,7 @@ pub const WRAPPING: [&str; 8] = [
 ];
 
 fn wrap(paths: &Paths, function: &Function) -> Option<Job> {
-    let [entry, _] = entry(paths, function)?;
+    let [entry, ..] = entry(paths, function)?;
     let npm = Npm::new(paths);
     let mut command = Command::new(npm.esbuild());
     tools::clean_environment(&mut command);
