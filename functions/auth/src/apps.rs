@@ -4,7 +4,7 @@
 use crate::{mint, sql};
 use serde_json::{Value, json};
 use tmcp_http::{Call, Failure, Reply};
-use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_ports::{Platform, Row, Sql, stmt};
 
 /// The handler.
 pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
@@ -14,5 +14,5 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let all = question.get("all").and_then(Value::as_bool).unwrap_or_default();
     let since = if all { call.now().plus(-mint::MAX_LIFETIME_S * 1000) } else { call.now() };
     let rows = call.platform.sql().query(stmt!(sql::APPS, uid, since, i64::from(all))).await?;
-    Reply::json(&json!(rows.into_iter().map(|row| row.0).collect::<Vec<_>>()))
+    Reply::json(&json!(rows.into_iter().map(Row::decode::<Value>).collect::<Result<Vec<_>, _>>()?))
 }

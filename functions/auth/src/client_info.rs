@@ -11,5 +11,6 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let question: Value = call.message()?;
     let id = question.get("client_id").and_then(Value::as_str);
     let row = call.platform.sql().query(stmt!(sql::CLIENT_INFO, id)).await?.into_iter().next();
-    Reply::json(&row.ok_or_else(|| Failure::new(ErrorCode::NotFound, "there is no such client"))?.0)
+    let row = row.ok_or_else(|| Failure::new(ErrorCode::NotFound, "there is no such client"))?;
+    Reply::json(&row.decode::<serde_json::Value>()?)
 }

@@ -68,7 +68,7 @@ async fn missing<P: Platform>(
 }
 
 fn is_scope(row: &Row, scope: Scope) -> bool {
-    row.0.get("scope").and_then(Value::as_str) == Some(scope.as_str())
+    row.get("scope").as_ref().and_then(Value::as_str) == Some(scope.as_str())
 }
 
 /// Puts a question; the id is for whoever will show it.

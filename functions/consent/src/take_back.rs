@@ -94,7 +94,7 @@ pub async fn take_back<P: Platform>(call: &Call<P>, taken: Taken<'_>) -> Result<
     ];
     let results = call.platform.sql().batch(batch).await?;
     finish(call, taken.uid, taken.app, &note).await?;
-    let scope = |row: &tmcp_ports::Row| row.0.get("scope").and_then(Value::as_str).map(str::to_owned);
+    let scope = |row: &tmcp_ports::Row| row.get("scope").and_then(|value| value.as_str().map(str::to_owned));
     Ok(results.first().into_iter().flatten().filter_map(scope).collect())
 }
 

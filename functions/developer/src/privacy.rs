@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tmcp_http::audit::Entry;
 use tmcp_http::{Call, Failure, Reply};
-use tmcp_ports::{Platform, Sql, stmt};
+use tmcp_ports::{Platform, Row, Sql, stmt};
 use tmcp_protocol::Uid;
 use tmcp_protocol::routes::INTERNAL_IDENTITIES;
 
@@ -55,7 +55,7 @@ pub async fn export<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     if let Some(developer) = developer {
         let memberships = issue::memberships(&call, &developer.id).await?;
         let begun = database.query(stmt!(sql::SESSIONS, uid.as_str())).await?;
-        let sessions: Vec<Value> = begun.into_iter().map(|row| Value::Object(row.0)).collect();
+        let sessions: Vec<Value> = begun.into_iter().map(Row::decode).collect::<Result<_, _>>()?;
         rows.push(json!({"what": "developer", "developer_id": developer.id, "matrix_user_id": developer.matrix_user_id,
             "organizations": memberships, "sessions": sessions}));
     }

@@ -70,7 +70,7 @@ pub async fn leave<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         stmt!(sql::LEAVE, uid.as_str(), at),
     ];
     let row = call.platform.sql().batch(batch).await?.pop().and_then(|rows| rows.into_iter().next());
-    let at = row.as_ref().and_then(|row| row.0.get("leaving_at")).and_then(Value::as_i64).map(Millis);
+    let at = row.as_ref().and_then(|row| row.get("leaving_at")).and_then(|at| at.as_i64()).map(Millis);
     let wallet = || Failure::new(ErrorCode::Conflict, "close the wallet first: what lies in it would be lost");
     Reply::json(&json!({"erased_at": at.ok_or_else(wallet)?.rfc3339()}))
 }

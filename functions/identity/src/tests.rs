@@ -161,7 +161,7 @@ async fn refusals_leave_an_audit_row_and_no_token_in_the_log() {
     let rows: Vec<Json> = {
         use tmcp_ports::{Platform, Sql, stmt};
         let statement = stmt!("SELECT action, outcome, target, detail FROM audit");
-        platform.sql().query(statement).await.unwrap().into_iter().map(|row| Json::Object(row.0)).collect()
+        platform.sql().query(statement).await.unwrap().into_iter().map(|row| row.decode().unwrap()).collect()
     };
     assert_eq!(rows.len(), 1);
     assert_eq!((rows[0]["outcome"].as_str(), rows[0]["target"].as_str()), (Some("refused"), Some("@alice:hs")));

@@ -131,6 +131,6 @@ async fn unheard<P: Platform>(platform: &P, signs: Vec<Sign>, since: Millis) -> 
     }
     let keys: Vec<Value> = signs.iter().map(|sign| sign.row(since)).collect();
     let noticed = platform.sql().query(stmt!(audit::NOTICED, json!(keys).to_string(), since)).await?;
-    let noticed: BTreeSet<i64> = noticed.iter().filter_map(|row| row.0.get("n").and_then(Value::as_i64)).collect();
+    let noticed: BTreeSet<i64> = noticed.iter().filter_map(|row| row.get("n").and_then(|n| n.as_i64())).collect();
     Ok((0..).zip(signs).filter(|(n, _)| !noticed.contains(n)).map(|(_, sign)| sign).collect())
 }

@@ -92,7 +92,7 @@ pub async fn set<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let mut budget = Budget::new();
     for outcome in outcomes {
         results.push(match outcome {
-            Outcome::Applied(entry) => to_json(&StoredBody::of(entry))?,
+            Outcome::Applied(written) => to_json(&StoredBody::of(written))?,
             Outcome::Conflict(entry) => conflict(&call.platform, &namespace, entry, now, &mut budget).await?,
             Outcome::Absent => return Err(Failure::internal("a write without an outcome")),
         });

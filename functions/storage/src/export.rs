@@ -6,7 +6,7 @@ use crate::sql::{self, Entry, Place};
 use serde::Deserialize;
 use serde_json::json;
 use tmcp_http::{Call, Failure, Reply};
-use tmcp_ports::{Platform, Row, Sql, stmt};
+use tmcp_ports::{Platform, Sql, stmt};
 use tmcp_protocol::{AppId, Uid};
 
 #[derive(Deserialize)]
@@ -24,7 +24,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let mut budget = Budget::new();
     let (mut rows, mut next) = (Vec::new(), None);
     for row in found {
-        let Place { app } = Row(row.0.clone()).decode()?;
+        let Place { app } = row.clone().decode()?;
         let entry: Entry = row.decode()?;
         if !budget.takes(&entry) {
             break;

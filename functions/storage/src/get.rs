@@ -14,6 +14,7 @@ use serde::Serialize;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
 use tmcp_protocol::ErrorCode;
+use tmcp_protocol::Millis;
 
 /// A value as the API shows it.
 #[derive(Debug, Serialize)]
@@ -39,11 +40,11 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// Of a row.
-    pub fn of(entry: &Entry) -> Self {
+    /// Of a value's size, type and winning timestamp.
+    pub fn new(size_bytes: i64, content_type: Option<String>, client_ts: Millis) -> Self {
         #[allow(clippy::cast_precision_loss)]
-        let client_timestamp = entry.client_ts.0 as f64 / 1000.0;
-        Self { size_bytes: entry.size, content_type: entry.content_type.clone(), client_timestamp }
+        let client_timestamp = client_ts.0 as f64 / 1000.0;
+        Self { size_bytes, content_type, client_timestamp }
     }
 }
 
@@ -51,11 +52,11 @@ impl ValueBody {
     /// Of a row and its value.
     pub fn of(entry: Entry, value: impl Into<Option<String>>) -> Self {
         Self {
-            metadata: Metadata::of(&entry),
+            metadata: Metadata::new(entry.size, entry.content_type, entry.client_ts),
             value: value.into(),
             created_at: entry.created_at.rfc3339(),
             updated_at: entry.updated_at.rfc3339(),
-            expires_at: entry.expires_at.map(tmcp_protocol::Millis::rfc3339),
+            expires_at: entry.expires_at.map(Millis::rfc3339),
             key: entry.key,
         }
     }

@@ -12,7 +12,7 @@ use crate::get::Metadata;
 use crate::namespace::{Namespace, key_of};
 use crate::read::{self, Budget};
 use crate::sql::Entry;
-use crate::write::{self, Change, NewValue, Outcome, Quota};
+use crate::write::{self, Change, NewValue, Outcome, Quota, Written};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tmcp_http::{Call, Failure, Reply};
@@ -62,14 +62,14 @@ pub struct StoredBody {
 }
 
 impl StoredBody {
-    /// Of the row.
-    pub fn of(entry: Entry) -> Self {
+    /// Of what was written.
+    pub fn of(written: Written) -> Self {
         Self {
-            metadata: Metadata::of(&entry),
+            metadata: Metadata::new(written.size, written.content_type, written.client_ts),
             success: true,
-            updated_at: entry.updated_at.rfc3339(),
-            expires_at: entry.expires_at.map(Millis::rfc3339),
-            key: entry.key,
+            updated_at: written.updated_at.rfc3339(),
+            expires_at: written.expires_at.map(Millis::rfc3339),
+            key: written.key,
         }
     }
 }
@@ -104,7 +104,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let change = call.json::<ValueRequest>()?.check(key, now)?;
     let outcome = write::apply(&call.platform, &namespace, &[change], Quota::Enforced).await?.pop();
     match outcome {
-        Some(Outcome::Applied(entry)) => Reply::json(&StoredBody::of(entry)),
+        Some(Outcome::Applied(written)) => Reply::json(&StoredBody::of(written)),
         Some(Outcome::Conflict(entry)) => {
             Reply::json(&conflict(&call.platform, &namespace, entry, now, &mut Budget::new()).await?)
         }

@@ -33,7 +33,7 @@ pub const WRITE: &str = "INSERT INTO storage_entries (uid, app, key, seq, versio
     content_type = excluded.content_type, created_at = excluded.created_at, updated_at = excluded.updated_at, \
     expires_at = excluded.expires_at, deleted_at = excluded.deleted_at \
     WHERE excluded.client_ts >= storage_entries.client_ts \
-    RETURNING key, seq, client_ts, size, blob, chunks, key_id, content_type, created_at, updated_at, expires_at, deleted_at";
+    RETURNING key, client_ts, updated_at";
 
 /// Ends a write of `?4` items: moves the sequence on and sets usage to what has not expired; with `?5` set, the named CHECKs fail the
 /// batch when that is over the quota.
@@ -208,6 +208,17 @@ pub struct Entry {
     pub expires_at: Option<Millis>,
     /// When it was deleted.
     pub deleted_at: Option<Millis>,
+}
+
+/// What a write returns of a row that it wrote; the writer knows the rest.
+#[derive(Debug, Clone, Deserialize)]
+pub struct WrittenRow {
+    /// The key.
+    pub key: String,
+    /// The winning write's client timestamp.
+    pub client_ts: Millis,
+    /// When it was written.
+    pub updated_at: Millis,
 }
 
 impl Entry {

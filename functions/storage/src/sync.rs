@@ -175,7 +175,7 @@ async fn result<P: Platform>(
     budget: &mut Budget,
 ) -> Result<Value, Failure> {
     match outcome {
-        Ok(Outcome::Applied(entry)) if change.value.is_some() => to_json(&StoredBody::of(entry)),
+        Ok(Outcome::Applied(written)) if change.value.is_some() => to_json(&StoredBody::of(written)),
         Ok(Outcome::Applied(_)) => Ok(json!({"key": change.key, "success": true, "deleted": true})),
         Ok(Outcome::Absent) => Ok(json!({"key": change.key, "success": true, "deleted": false})),
         Ok(Outcome::Conflict(entry)) => conflict(platform, namespace, entry, now, budget).await,

@@ -8,9 +8,10 @@ use crate::announce::{self, Blocks};
 use crate::namespace::Namespace;
 use crate::read::chunk_key;
 use crate::seal::{self, KeyRing};
-use crate::sql::{self, Entry, Item};
+use crate::sql::{self, Entry, Item, WrittenRow};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use tmcp_http::Failure;
 use tmcp_http::settings::InvalidSetting;
@@ -40,11 +41,49 @@ pub struct Change {
     pub value: Option<NewValue>,
 }
 
+impl Change {
+    /// Bytes of its value; 0 for a deletion.
+    fn size(&self) -> i64 {
+        self.value.as_ref().map_or(0, |new| i64::try_from(new.value.len()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A row as a change left it: what the change said, and what the write made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The key.
+    pub key: String,
+    /// Bytes of the value; 0 for a deletion.
+    pub size: i64,
+    /// The value's media type.
+    pub content_type: Option<String>,
+    /// When it ends.
+    pub expires_at: Option<Millis>,
+    /// The winning write's client timestamp: this one's.
+    pub client_ts: Millis,
+    /// When it was written.
+    pub updated_at: Millis,
+}
+
+impl Written {
+    fn of(change: &Change, row: WrittenRow) -> Self {
+        let new = change.value.as_ref();
+        Self {
+            key: row.key,
+            size: change.size(),
+            content_type: new.and_then(|new| new.content_type.clone()),
+            expires_at: new.and_then(|new| new.expires_at),
+            client_ts: row.client_ts,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
 /// How a change ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It took effect; the row as it is now.
-    Applied(Entry),
+    /// It took effect.
+    Applied(Written),
     /// A newer write stands; the row as it is now.
     Conflict(Entry),
     /// There was nothing to delete.
@@ -208,7 +247,7 @@ pub async fn apply<P: Platform>(
         items.push(Item {
             key: change.key.as_str().to_owned(),
             client_ts: change.client_ts,
-            size: change.value.as_ref().map_or(0, |new| i64::try_from(new.value.len()).unwrap_or(i64::MAX)),
+            size: change.size(),
             blob: sealed.as_ref().map(|s| s.blob.clone()),
             chunks: sealed.as_ref().map_or(0, Sealed::chunk_count),
             key_id: sealed.as_ref().map(|s| s.key_id.clone()),
@@ -248,29 +287,32 @@ pub async fn apply<P: Platform>(
             });
         }
     };
-    let applied = entries(results.into_iter().next().unwrap_or_default())?;
+    let applied = by_key(results.into_iter().next().unwrap_or_default(), |row: &WrittenRow| &row.key)?;
     // What was not written lost against a newer write, or was not there to be deleted.
     let others = match applied.len() < changes.len() {
-        true => entries(platform.sql().query(stmt!(sql::OUTCOME, uid, app, payload.as_str())).await?)?,
+        true => {
+            let rows = platform.sql().query(stmt!(sql::OUTCOME, uid, app, payload.as_str())).await?;
+            by_key(rows, |entry: &Entry| &entry.key)?
+        }
         false => BTreeMap::new(),
     };
     outcomes(changes, applied, others)
 }
 
-fn entries(rows: Vec<Row>) -> Result<BTreeMap<String, Entry>, Failure> {
-    let named = rows.into_iter().map(|row| row.decode::<Entry>().map(|entry| (entry.key.clone(), entry)));
+fn by_key<T: DeserializeOwned>(rows: Vec<Row>, key: fn(&T) -> &String) -> Result<BTreeMap<String, T>, Failure> {
+    let named = rows.into_iter().map(|row| row.decode::<T>().map(|row| (key(&row).clone(), row)));
     Ok(named.collect::<Result<_, _>>()?)
 }
 
 fn outcomes(
     changes: &[Change],
-    mut applied: BTreeMap<String, Entry>,
+    mut applied: BTreeMap<String, WrittenRow>,
     mut others: BTreeMap<String, Entry>,
 ) -> Result<Vec<Outcome>, Failure> {
     let outcome = |change: &Change| {
         let key = change.key.as_str();
         match (applied.remove(key), others.remove(key)) {
-            (Some(entry), _) => Ok(Outcome::Applied(entry)),
+            (Some(row), _) => Ok(Outcome::Applied(Written::of(change, row))),
             (None, Some(entry)) if change.client_ts.is_some() => Ok(Outcome::Conflict(entry)),
             _ if change.value.is_none() => Ok(Outcome::Absent),
             // Without a timestamp a write always wins: only a swept intent, an hour after it was announced, can be in the way.

@@ -216,7 +216,8 @@ impl<P: Platform> Service<P> {
         let is_head = method == HttpMethod::HEAD;
         let takes = |route: &Route| route.method.as_str() == method.as_str() || (is_head && route.method == Method::Get);
         let fitting = || self.bound.iter().filter(|bound| matches(bound.route, path));
-        let best = fitting().filter(|bound| takes(bound.route)).min_by_key(|bound| bound.route.path.matches('{').count());
+        let best = self.bound.iter().filter(|bound| takes(bound.route) && matches(bound.route, path));
+        let best = best.min_by_key(|bound| bound.route.path.matches('{').count());
         if let Some(Bound { route, handler }) = best {
             let response = (self.run)(route, request, handler.clone()).await;
             return if is_head { without_body(response) } else { response };
@@ -264,6 +265,10 @@ fn without_body(response: Response) -> Response {
 
 /// Whether a row has a path: each part the same, or any that is not empty where the row has a parameter.
 fn matches(route: &Route, path: &str) -> bool {
+    // Most rows differ before their first parameter, which is seen at a glance.
+    if !path.starts_with(route.prefix()) {
+        return false;
+    }
     let (mut given, mut wanted) = (path.split('/'), route.path.split('/'));
     loop {
         match (given.next(), wanted.next()) {

@@ -3,7 +3,12 @@
 /// Two digits for each byte.
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |four: u8| char::from(four + if four < 10 { b'0' } else { b'a' - 10 });
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -64,8 +64,8 @@ impl rows::Connection for Open {
                     sqlite3::Value::Text(text) => Ok(Json::from(text)),
                     sqlite3::Value::Blob(_) => Err(SqlError::Unavailable("a blob".to_owned())),
                 });
-                let named = result.columns.iter().cloned().zip(values);
-                named.map(|(name, value)| value.map(|value| (name, value))).collect::<Result<_, _>>().map(Row)
+                let values = values.collect::<Result<Vec<_>, _>>()?;
+                Ok(Row::of_columns(result.columns.iter().map(String::as_str).zip(values)))
             })
             .collect()
     }

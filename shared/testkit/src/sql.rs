@@ -45,7 +45,7 @@ fn execute(connection: &rusqlite::Connection, sql: &str, args: &[Value]) -> Resu
     let mut found = statement.query(rusqlite::params_from_iter(args)).map_err(|e| error(&e))?;
     let mut rows = Vec::new();
     while let Some(row) = found.next().map_err(|e| error(&e))? {
-        let mut object = serde_json::Map::new();
+        let mut columns = Vec::with_capacity(names.len());
         for (i, name) in names.iter().enumerate() {
             let value = match row.get_ref(i).map_err(|e| error(&e))? {
                 ValueRef::Null => Json::Null,
@@ -54,9 +54,9 @@ fn execute(connection: &rusqlite::Connection, sql: &str, args: &[Value]) -> Resu
                 ValueRef::Text(text) => Json::from(String::from_utf8_lossy(text).into_owned()),
                 ValueRef::Blob(_) => return Err(SqlError::Unavailable("a blob".to_owned())),
             };
-            object.insert(name.clone(), value);
+            columns.push((name.as_str(), value));
         }
-        rows.push(Row(object));
+        rows.push(Row::of_columns(columns.into_iter()));
     }
     Ok(rows)
 }

@@ -63,22 +63,21 @@ export async function remove(store, keys) {
 	await Promise.all(keys.map((key) => store.delete(key)));
 }
 
-/** The rows of a statement as JSON; undefined where there are none. A statement is its text and then its values. */
+/** What a statement came to, as JSON: `[rows]`. A statement is its text and then its values. */
 export async function query(database, statement) {
-	return rows(await prepared(database, statement).all());
+	return rows([await prepared(database, statement).all()]);
 }
 
-/** The same for several, all or none of which are done. */
+/** The same for several, all or none of which are done: `[rows, rows, …]`. */
 export async function batch(database, statements) {
-	const results = await database.batch(statements.map((statement) => prepared(database, statement)));
-	return results.map(rows);
+	return rows(await database.batch(statements.map((statement) => prepared(database, statement))));
 }
 
 function prepared(database, [sql, ...values]) {
 	return database.prepare(sql).bind(...values);
 }
 
-function rows({ error, results }) {
-	if (error) throw new Error(error);
-	return results?.length ? JSON.stringify(results) : undefined;
+function rows(outcomes) {
+	for (const { error } of outcomes) if (error) throw new Error(error);
+	return JSON.stringify(outcomes.map(({ results }) => results ?? []));
 }

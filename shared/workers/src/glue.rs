@@ -38,11 +38,11 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub async fn remove(store: &JsValue, keys: Vec<String>) -> Result<(), JsValue>;
 
-    /// The rows of a statement as JSON; undefined where there are none. A statement is its text and then its values.
+    /// What a statement came to, as JSON: `[rows]`. A statement is its text and then its values.
     #[wasm_bindgen(catch)]
     pub async fn query(database: &JsValue, statement: Array) -> Result<JsValue, JsValue>;
 
-    /// The rows of several statements, all or none of which are done.
+    /// The same for several, all or none of which are done: `[rows, rows, …]`.
     #[wasm_bindgen(catch)]
     pub async fn batch(database: &JsValue, statements: Array) -> Result<JsValue, JsValue>;
 }

@@ -3,6 +3,9 @@
 
 use crate::bindings::binding;
 use crate::glue;
+use serde_json::value::RawValue;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use tmcp_ports::{Row, Sql, SqlError, Statement, Value};
 use worker::Env;
 use worker::js_sys::Array;
@@ -30,16 +33,26 @@ fn bound(value: &Value) -> JsValue {
     }
 }
 
+thread_local! {
+    /// The statements' texts on the other side, by where they lie here: they are constants, and copying one takes longer than finding it.
+    static TEXTS: RefCell<HashMap<*const str, JsValue>> = RefCell::new(HashMap::new());
+}
+
+fn text(sql: &'static str) -> JsValue {
+    TEXTS.with_borrow_mut(|texts| texts.entry(sql).or_insert_with(|| JsValue::from_str(sql)).clone())
+}
+
 /// The statement as `glue.js` takes it: its text, and then its values.
 fn checked(statement: &Statement) -> Result<Array, SqlError> {
     statement.check()?;
-    Ok(std::iter::once(JsValue::from_str(statement.sql)).chain(statement.args.iter().map(bound)).collect())
+    Ok(std::iter::once(text(statement.sql)).chain(statement.args.iter().map(bound)).collect())
 }
 
-fn rows(text: &JsValue) -> Result<Vec<Row>, SqlError> {
-    let Some(text) = text.as_string() else { return Ok(Vec::new()) };
-    let rows: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(text.as_bytes()).map_err(malformed)?;
-    Ok(rows.into_iter().map(Row).collect())
+/// The rows of each statement.
+fn rows(text: &JsValue) -> Result<impl Iterator<Item = Vec<Row>>, SqlError> {
+    let text = text.as_string().unwrap_or_default();
+    let results: Vec<Vec<Box<RawValue>>> = serde_json::from_slice(text.as_bytes()).map_err(malformed)?;
+    Ok(results.into_iter().map(|rows| rows.into_iter().map(|row| Row::of_json(Box::<str>::from(row))).collect()))
 }
 
 impl D1Sql {
@@ -57,7 +70,7 @@ impl Sql for D1Sql {
         let database = self.database()?;
         SendFuture::new(async move {
             let statement = checked(&statement)?;
-            rows(&glue::query(&database, statement).await.map_err(failed)?)
+            Ok(rows(&glue::query(&database, statement).await.map_err(failed)?)?.next().unwrap_or_default())
         })
         .await
     }
@@ -66,8 +79,7 @@ impl Sql for D1Sql {
         let database = self.database()?;
         SendFuture::new(async move {
             let statements: Array = statements.iter().map(checked).collect::<Result<_, _>>()?;
-            let results = glue::batch(&database, statements).await.map_err(failed)?;
-            Array::from(&results).iter().map(|text| rows(&text)).collect()
+            Ok(rows(&glue::batch(&database, statements).await.map_err(failed)?)?.collect())
         })
         .await
     }

@@ -192,7 +192,7 @@ impl World {
     async fn count(&self, query: &'static str) -> i64 {
         use tmcp_ports::{Platform, Sql};
         let rows = self.platform.sql().query(tmcp_ports::stmt!(query)).await.unwrap();
-        rows[0].0["n"].as_i64().unwrap()
+        rows[0].get("n").unwrap().as_i64().unwrap()
     }
 }
 

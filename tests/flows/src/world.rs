@@ -196,7 +196,7 @@ impl World {
 
     pub async fn rows(&self, query: &'static str) -> Vec<Json> {
         let rows = self.platform.sql().query(stmt!(query)).await.unwrap();
-        rows.into_iter().map(|row| Json::Object(row.0)).collect()
+        rows.into_iter().map(|row| row.decode().unwrap()).collect()
     }
 
     pub async fn page(&self, cookie: &str) -> String {

@@ -72,7 +72,7 @@ impl World {
 
     async fn rows(&self, query: &'static str) -> Vec<Json> {
         let rows = self.platform.sql().query(stmt!(query)).await.unwrap();
-        rows.into_iter().map(|row| Json::Object(row.0)).collect()
+        rows.into_iter().map(|row| row.decode().unwrap()).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use tmcp_ports::{Platform, Sql, stmt};
 /// How many ids are announced that nobody has used.
 async fn intents(world: &World) -> u32 {
     let rows = world.platform.sql().query(stmt!("SELECT unused FROM storage_intents")).await.unwrap();
-    rows.iter().map(|row| row.0["unused"].as_i64().unwrap().count_ones()).sum()
+    rows.into_iter().map(|row| row.decode::<serde_json::Value>().unwrap()["unused"].as_i64().unwrap().count_ones()).sum()
 }
 
 async fn blocks(world: &World) -> usize {

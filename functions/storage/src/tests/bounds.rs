@@ -171,7 +171,7 @@ async fn garbage_that_is_collected_is_forgotten() {
 
 async fn rows(world: &World, sql: &'static str) -> Vec<Json> {
     use tmcp_ports::{Platform, Sql, stmt};
-    world.platform.sql().query(stmt!(sql)).await.unwrap().into_iter().map(|row| Json::Object(row.0)).collect()
+    world.platform.sql().query(stmt!(sql)).await.unwrap().into_iter().map(|row| row.decode().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ async fn no_statement_walks_a_table() {
         let highest = (1..=8).rev().find(|n| text.contains(&format!("?{n}"))).unwrap_or(0);
         let statement = Statement { sql: explain, args: vec![Value::from("[]"); highest] };
         for row in world.platform.sql().query(statement).await.unwrap() {
-            let step = row.0["detail"].as_str().unwrap().to_owned();
+            let step = row.decode::<Json>().unwrap()["detail"].as_str().unwrap().to_owned();
             let walks = step.starts_with("SCAN storage_") || step == "SCAN e" || step == "SCAN i";
             assert!(!walks, "{step} in {text}");
         }
