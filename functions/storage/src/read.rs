@@ -6,7 +6,7 @@ use crate::sql::{self, Entry};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tmcp_http::Failure;
-use tmcp_ports::{Clock, Kv, Platform, Sql, stmt};
+use tmcp_ports::{Clock, Kv, Platform, Row, Sql, stmt};
 use tmcp_protocol::storage::StorageKey;
 
 /// The KV key of one chunk.
@@ -45,7 +45,8 @@ pub async fn open(platform: &impl Platform, namespace: &Namespace, entry: &Entry
 /// The row under a key, when a reader sees it now.
 pub async fn find(platform: &impl Platform, namespace: &Namespace, key: &StorageKey) -> Result<Option<Entry>, Failure> {
     let now = platform.clock().now();
-    Ok(platform.sql().first(stmt!(sql::FIND_ONE, namespace.uid.as_str(), namespace.app.as_str(), now, key.as_str())).await?)
+    let statement = stmt!(sql::FIND_ONE, namespace.uid.as_str(), namespace.app.as_str(), now, key.as_str());
+    Ok(platform.sql().query(statement).await?.into_iter().next().map(Row::read).transpose()?)
 }
 
 /// The row and value under a key. The row may have been overwritten and its blob swept between the two reads, so a miss reads the

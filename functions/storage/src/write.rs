@@ -300,7 +300,7 @@ pub async fn apply<P: Platform>(
 }
 
 fn by_key<T: DeserializeOwned>(rows: Vec<Row>, key: fn(&T) -> &String) -> Result<BTreeMap<String, T>, Failure> {
-    let named = rows.into_iter().map(|row| row.decode::<T>().map(|row| (key(&row).clone(), row)));
+    let named = rows.into_iter().map(|row| row.read::<T>().map(|row| (key(&row).clone(), row)));
     Ok(named.collect::<Result<_, _>>()?)
 }
 

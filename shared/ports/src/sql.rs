@@ -97,8 +97,7 @@ macro_rules! stmt {
     };
 }
 
-/// One row of a result: a JSON object by column name, as text. A row is read once, into its type: with an object of values in between,
-/// that takes twice as long, and the code is there twice.
+/// One row of a result: a JSON object by column name, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row(String);
 
@@ -128,11 +127,19 @@ impl Row {
         object.remove(column)
     }
 
-    /// The row as a row type.
+    /// The row as a row type, by way of its values: in half the code of [`Row::read`].
     pub fn decode<T: DeserializeOwned>(self) -> Result<T, SqlError> {
-        serde_json::from_slice(self.0.as_bytes())
-            .map_err(|error| SqlError::Unavailable(format!("a row of another shape: {error}")))
+        serde_json::from_value(serde_json::from_slice(self.0.as_bytes()).map_err(misshapen)?).map_err(misshapen)
     }
+
+    /// The row as a row type, without anything in between: in half the time of [`Row::decode`]. For what is read at every request.
+    pub fn read<T: DeserializeOwned>(self) -> Result<T, SqlError> {
+        serde_json::from_slice(self.0.as_bytes()).map_err(misshapen)
+    }
+}
+
+fn misshapen(error: serde_json::Error) -> SqlError {
+    SqlError::Unavailable(format!("a row of another shape: {error}"))
 }
 
 /// Why a statement or batch did not take effect. Nothing of a failed batch did.
