@@ -65,7 +65,7 @@ pub async fn get<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     check_keys(keys.iter())?;
     let payload = serde_json::to_string(&keys).map_err(|error| Failure::internal(error.to_string()))?;
     let (uid, app) = (namespace.uid.as_str(), namespace.app.as_str());
-    let entries: Vec<Entry> = call.platform.sql().rows(stmt!(sql::FIND, uid, app, call.now(), payload)).await?;
+    let entries = sql::entries(call.platform.sql().query(stmt!(sql::FIND, uid, app, call.now(), payload)).await?)?;
     let mut budget = Budget::new();
     let (now_read, deferred): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| budget.takes(entry));
     let deferred: BTreeSet<String> = deferred.into_iter().map(|entry| entry.key).collect();

@@ -25,7 +25,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let (mut rows, mut next) = (Vec::new(), None);
     for row in found {
         let Place { app } = row.clone().decode()?;
-        let entry: Entry = row.decode()?;
+        let entry: Entry = row.read()?;
         if !budget.takes(&entry) {
             break;
         }

@@ -9,7 +9,6 @@ use crate::read::{self, chunk_key};
 use crate::seal::KeyRing;
 use crate::sql::{self, BlockRow, GarbageRow, NamespaceRow};
 use crate::write::{self, limits};
-use serde::Deserialize;
 use serde_json::json;
 use std::future::Future;
 use tmcp_http::{Call, Failure, Reply};
@@ -124,14 +123,6 @@ pub async fn collect<P: Platform>(platform: &P, most: i64, past: i64) -> Result<
     Ok(rows.len())
 }
 
-#[derive(Deserialize)]
-struct OwnedEntry {
-    #[serde(flatten)]
-    namespace: NamespaceRow,
-    #[serde(flatten)]
-    entry: sql::Entry,
-}
-
 /// Seals values anew; one that cannot be opened is named and left as it is.
 async fn reseal<P: Platform>(platform: &P) -> Result<(usize, Vec<String>), Failure> {
     let ring = KeyRing::of(platform)?;
@@ -148,7 +139,8 @@ async fn reseal<P: Platform>(platform: &P) -> Result<(usize, Vec<String>), Failu
 
 /// Seals one value anew under a new blob id; a write that comes in between wins, since the row's blob is another one then.
 async fn reseal_one<P: Platform>(platform: &P, row: Row) -> Result<(), Failure> {
-    let OwnedEntry { namespace: NamespaceRow { uid, app }, entry } = row.decode()?;
+    let NamespaceRow { uid, app } = row.clone().decode()?;
+    let entry: sql::Entry = row.read()?;
     let namespace = Namespace { uid, app };
     let Some(value) = read::open(platform, &namespace, &entry).await? else { return Ok(()) };
     let key = StorageKey::parse(entry.key.as_str())?;

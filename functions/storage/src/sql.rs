@@ -8,6 +8,7 @@
 //! whenever others are, which took 0.25 ms of every write. It does not look into an expression.
 
 use serde::{Deserialize, Serialize};
+use tmcp_ports::{Row, SqlError};
 use tmcp_protocol::Millis;
 
 /// Writes the items: the last write wins by client timestamp, an item without one always does. An item whose intent was swept is
@@ -208,6 +209,11 @@ pub struct Entry {
     pub expires_at: Option<Millis>,
     /// When it was deleted.
     pub deleted_at: Option<Millis>,
+}
+
+/// Rows of `storage_entries`, read in one way by all, so that it is compiled once.
+pub fn entries(rows: Vec<Row>) -> Result<Vec<Entry>, SqlError> {
+    rows.into_iter().map(Row::read).collect()
 }
 
 /// What a write returns of a row that it wrote; the writer knows the rest.

@@ -200,7 +200,7 @@ async fn look<P: Platform>(
     let (uid, app) = (namespace.uid.as_str(), namespace.app.as_str());
     let changes = stmt!(sql::CHANGES, uid, app, from.seq, from.key.as_deref(), limit + 1);
     let mut results = platform.sql().batch(vec![stmt!(sql::SEQUENCE, uid, app), changes]).await?;
-    let entries = results.pop().unwrap_or_default().into_iter().map(Row::decode).collect::<Result<_, _>>()?;
+    let entries = sql::entries(results.pop().unwrap_or_default())?;
     let place = results.pop().and_then(|rows| rows.into_iter().next()).map(Row::decode).transpose()?;
     Ok((place, entries))
 }

@@ -11,11 +11,10 @@ use crate::seal::{self, KeyRing};
 use crate::sql::{self, Entry, Item, WrittenRow};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use tmcp_http::Failure;
 use tmcp_http::settings::InvalidSetting;
-use tmcp_ports::{Clock, Config, Kv, Platform, Random, Row, Sql, SqlError, Tasks, stmt};
+use tmcp_ports::{Clock, Config, Kv, Platform, Random, Sql, SqlError, Tasks, stmt};
 use tmcp_protocol::storage::{self, StorageKey};
 use tmcp_protocol::{ErrorCode, Millis};
 
@@ -287,21 +286,18 @@ pub async fn apply<P: Platform>(
             });
         }
     };
-    let applied = by_key(results.into_iter().next().unwrap_or_default(), |row: &WrittenRow| &row.key)?;
+    let rows = results.into_iter().next().unwrap_or_default().into_iter();
+    let applied =
+        rows.map(|row| row.read().map(|row: WrittenRow| (row.key.clone(), row))).collect::<Result<BTreeMap<_, _>, _>>()?;
     // What was not written lost against a newer write, or was not there to be deleted.
     let others = match applied.len() < changes.len() {
         true => {
             let rows = platform.sql().query(stmt!(sql::OUTCOME, uid, app, payload.as_str())).await?;
-            by_key(rows, |entry: &Entry| &entry.key)?
+            sql::entries(rows)?.into_iter().map(|entry| (entry.key.clone(), entry)).collect()
         }
         false => BTreeMap::new(),
     };
     outcomes(changes, applied, others)
-}
-
-fn by_key<T: DeserializeOwned>(rows: Vec<Row>, key: fn(&T) -> &String) -> Result<BTreeMap<String, T>, Failure> {
-    let named = rows.into_iter().map(|row| row.read::<T>().map(|row| (key(&row).clone(), row)));
-    Ok(named.collect::<Result<_, _>>()?)
 }
 
 fn outcomes(
