@@ -63,12 +63,12 @@ export async function remove(store, keys) {
 	await Promise.all(keys.map((key) => store.delete(key)));
 }
 
-/** What a statement came to, as JSON: `[rows]`. A statement is its text and then its values. */
+/** The rows of a statement as JSON, a line each. A statement is its text and then its values. */
 export async function query(database, statement) {
 	return rows([await prepared(database, statement).all()]);
 }
 
-/** The same for several, all or none of which are done: `[rows, rows, …]`. */
+/** The same for several, all or none of which are done, with an empty line between two. */
 export async function batch(database, statements) {
 	return rows(await database.batch(statements.map((statement) => prepared(database, statement))));
 }
@@ -79,5 +79,5 @@ function prepared(database, [sql, ...values]) {
 
 function rows(outcomes) {
 	for (const { error } of outcomes) if (error) throw new Error(error);
-	return JSON.stringify(outcomes.map(({ results }) => results ?? []));
+	return outcomes.map(({ results = [] }) => results.map((row) => JSON.stringify(row)).join("\n")).join("\n\n");
 }

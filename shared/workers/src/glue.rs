@@ -38,11 +38,11 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub async fn remove(store: &JsValue, keys: Vec<String>) -> Result<(), JsValue>;
 
-    /// What a statement came to, as JSON: `[rows]`. A statement is its text and then its values.
+    /// The rows of a statement as JSON, a line each. A statement is its text and then its values.
     #[wasm_bindgen(catch)]
     pub async fn query(database: &JsValue, statement: Array) -> Result<JsValue, JsValue>;
 
-    /// The same for several, all or none of which are done: `[rows, rows, …]`.
+    /// The same for several, all or none of which are done, with an empty line between two.
     #[wasm_bindgen(catch)]
     pub async fn batch(database: &JsValue, statements: Array) -> Result<JsValue, JsValue>;
 }

@@ -3,7 +3,6 @@
 
 use crate::bindings::binding;
 use crate::glue;
-use serde_json::value::RawValue;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use tmcp_ports::{Row, Sql, SqlError, Statement, Value};
@@ -17,10 +16,6 @@ pub struct D1Sql(Env);
 
 fn failed(error: JsValue) -> SqlError {
     SqlError::from_message(&worker::Error::from(error).to_string())
-}
-
-fn malformed(error: impl std::fmt::Display) -> SqlError {
-    SqlError::Unavailable(format!("D1 answered with {error}"))
 }
 
 fn bound(value: &Value) -> JsValue {
@@ -48,11 +43,11 @@ fn checked(statement: &Statement) -> Result<Array, SqlError> {
     Ok(std::iter::once(text(statement.sql)).chain(statement.args.iter().map(bound)).collect())
 }
 
-/// The rows of each statement.
-fn rows(text: &JsValue) -> Result<impl Iterator<Item = Vec<Row>>, SqlError> {
+/// The rows of each statement: a line each, and an empty line between two statements.
+fn rows(text: &JsValue) -> Vec<Vec<Row>> {
     let text = text.as_string().unwrap_or_default();
-    let results: Vec<Vec<Box<RawValue>>> = serde_json::from_slice(text.as_bytes()).map_err(malformed)?;
-    Ok(results.into_iter().map(|rows| rows.into_iter().map(|row| Row::of_json(Box::<str>::from(row))).collect()))
+    let of_one = |rows: &str| rows.split('\n').filter(|row| !row.is_empty()).map(Row::of_json).collect();
+    text.split("\n\n").map(of_one).collect()
 }
 
 impl D1Sql {
@@ -70,7 +65,7 @@ impl Sql for D1Sql {
         let database = self.database()?;
         SendFuture::new(async move {
             let statement = checked(&statement)?;
-            Ok(rows(&glue::query(&database, statement).await.map_err(failed)?)?.next().unwrap_or_default())
+            Ok(rows(&glue::query(&database, statement).await.map_err(failed)?).pop().unwrap_or_default())
         })
         .await
     }
@@ -79,7 +74,7 @@ impl Sql for D1Sql {
         let database = self.database()?;
         SendFuture::new(async move {
             let statements: Array = statements.iter().map(checked).collect::<Result<_, _>>()?;
-            Ok(rows(&glue::batch(&database, statements).await.map_err(failed)?)?.collect())
+            Ok(rows(&glue::batch(&database, statements).await.map_err(failed)?))
         })
         .await
     }
