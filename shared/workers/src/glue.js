@@ -79,5 +79,5 @@ function prepared(database, [sql, ...values]) {
 
 function rows(outcomes) {
 	for (const { error } of outcomes) if (error) throw new Error(error);
-	return outcomes.map(({ results = [] }) => results.map((row) => JSON.stringify(row)).join("\n")).join("\n\n");
+	return outcomes.map(({ results }) => (results ?? []).map((row) => JSON.stringify(row)).join("\n")).join("\n\n");
 }
