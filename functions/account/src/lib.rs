@@ -25,14 +25,14 @@ mod spin;
 #[cfg(target_os = "unknown")]
 mod workers;
 
-use tmcp_http::{Group, People};
+use tmcp_http::{Group, People, cookie};
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::{self, Function};
 
 /// The routes of this function.
 pub fn routes<P: Platform>() -> Group<P, People> {
     Group::new(Function::Account)
-        .reading(&["cookie", "user-agent"])
+        .reading(&[cookie::HEADER, "user-agent"])
         .at(&routes::HAND_OVER, hand_over::handle)
         .at(&routes::CONTINUE_SHOW, hand_over::show)
         .at(&routes::CONTINUE, hand_over::go_on)

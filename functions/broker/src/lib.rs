@@ -22,14 +22,14 @@ mod spin;
 #[cfg(target_os = "unknown")]
 mod workers;
 
-use tmcp_http::{Group, Nobody};
+use tmcp_http::{Group, Nobody, cookie};
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::{self, Function};
 
 /// The routes of this function.
 pub fn routes<P: Platform>() -> Group<P, Nobody> {
     Group::new(Function::Broker)
-        .reading(&["cookie", "sec-fetch-site", "user-agent"])
+        .reading(&[cookie::HEADER, "sec-fetch-site", "user-agent"])
         .at(&routes::SIGN_IN, begin::handle)
         .at(&routes::SIGN_IN_CALLBACK, callback::handle)
         .at(&routes::EMAIL_SHOW, email::show)

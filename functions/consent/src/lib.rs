@@ -23,14 +23,14 @@ mod spin;
 #[cfg(target_os = "unknown")]
 mod workers;
 
-use tmcp_http::Group;
+use tmcp_http::{Group, cookie};
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::{self, Function};
 
 /// The routes of this function.
 pub fn routes<P: Platform>() -> Group<P> {
     Group::new(Function::Consent)
-        .reading(&["cookie"])
+        .reading(&[cookie::HEADER])
         .at(&routes::AUTHORIZE, authorize::handle)
         .at(&routes::CONSENT_SHOW, consent::show)
         .at(&routes::CONSENT, consent::answer)

@@ -26,13 +26,14 @@ mod spin;
 #[cfg(target_os = "unknown")]
 mod workers;
 
-use tmcp_http::{Developers, Group};
+use tmcp_http::{Developers, Group, cookie};
 use tmcp_ports::Platform;
 use tmcp_protocol::routes::{self, Function};
 
 /// The routes of this function.
 pub fn routes<P: Platform>() -> Group<P, Developers> {
     Group::new(Function::Developer)
+        .reading(&[cookie::HEADER])
         .at(&routes::DEVELOPER_AUTHORIZE, authorize::handle)
         .at(&routes::DEVELOPER_TOKEN, token::handle)
         .at(&routes::DEVELOPER_REVOKE, revoke::handle)

@@ -5,6 +5,9 @@ use http::header;
 use std::fmt::Write;
 use tmcp_ports::Platform;
 
+/// The header that a function reads ([`Group::reading`](crate::Group::reading)) whose handlers read a cookie, or ask who sits at the browser.
+pub const HEADER: &str = "cookie";
+
 /// A cookie of ours.
 #[derive(Debug, Clone, Copy)]
 pub enum Cookie {

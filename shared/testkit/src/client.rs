@@ -65,7 +65,9 @@ impl Client {
     /// As the runtimes' entries do: with the headers that are read, and no others.
     async fn serve(&self, mut request: http::Request<Bytes>, address: Address) -> http::Response<Body> {
         let (all, read) = (std::mem::take(request.headers_mut()), self.service.headers());
-        let named = all.iter().filter(|(name, _)| read.contains(name.as_str()));
+        let plain = matches!(*request.method(), http::Method::GET | http::Method::HEAD) && request.body().is_empty();
+        let is_read = |name: &str| if plain { read.of_any().contains(&name) } else { read.contains(name) };
+        let named = all.iter().filter(|(name, _)| is_read(name.as_str()));
         request.headers_mut().extend(named.map(|(name, value)| (name.clone(), value.clone())));
         tmcp_http::serve(&self.service, self.platform.clone(), request.map(Body::from), address).await
     }

@@ -1,4 +1,4 @@
-//! `Sql`: D1, binding `DB`. Rows come over as one JSON text: every value that is fetched from an object by itself is several calls out
+//! `Sql`: D1, binding `DB`. Rows come over as one text: every value that is fetched from an object by itself is several calls out
 //! of wasm.
 
 use crate::bindings::binding;
@@ -44,10 +44,10 @@ fn checked(statement: &Statement) -> Result<Array, SqlError> {
 }
 
 /// The rows of each statement: a line each, and an empty line between two statements.
-fn rows(text: &JsValue) -> Vec<Vec<Row>> {
-    let text = text.as_string().unwrap_or_default();
+fn rows(text: &JsValue) -> Result<Vec<Vec<Row>>, SqlError> {
+    let text = text.as_string().ok_or_else(|| SqlError::Unavailable("D1 answered with no text".to_owned()))?;
     let of_one = |rows: &str| rows.split('\n').filter(|row| !row.is_empty()).map(Row::of_json).collect();
-    text.split("\n\n").map(of_one).collect()
+    Ok(text.split("\n\n").map(of_one).collect())
 }
 
 impl D1Sql {
@@ -65,7 +65,7 @@ impl Sql for D1Sql {
         let database = self.database()?;
         SendFuture::new(async move {
             let statement = checked(&statement)?;
-            Ok(rows(&glue::query(&database, statement).await.map_err(failed)?).pop().unwrap_or_default())
+            Ok(rows(&glue::query(&database, statement).await.map_err(failed)?)?.pop().unwrap_or_default())
         })
         .await
     }
@@ -74,7 +74,7 @@ impl Sql for D1Sql {
         let database = self.database()?;
         SendFuture::new(async move {
             let statements: Array = statements.iter().map(checked).collect::<Result<_, _>>()?;
-            Ok(rows(&glue::batch(&database, statements).await.map_err(failed)?))
+            rows(&glue::batch(&database, statements).await.map_err(failed)?)
         })
         .await
     }

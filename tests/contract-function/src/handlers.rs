@@ -97,7 +97,11 @@ pub async fn maintain<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     Reply::json(&json!({ "woken": woken }))
 }
 
-/// POST /contract/trap
-pub async fn trap<P: Platform>(_: Call<P>) -> Result<Reply, Failure> {
-    std::process::abort()
+/// POST /contract/trap/{how}
+#[allow(clippy::panic, reason = "what it is for")]
+pub async fn trap<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
+    match last(&call).as_str() {
+        "panic" => panic!("on purpose"),
+        _ => std::process::abort(),
+    }
 }

@@ -11,7 +11,7 @@
 //! | `GET /contract/flag/{name}` | whether the flag is set |
 //! | `POST /contract/fetch` | sends `{"url"}` by the configured client: `{"status"}` or `{"error"}` |
 //! | `POST /contract/services` | asks another function's internal interface |
-//! | `POST /contract/trap` | ends the instance: wasm traps |
+//! | `POST /contract/trap/{how}` | ends the instance: `abort` or `panic` |
 //! | `POST /contract/maintain` | wakes due entities (Spin) |
 
 mod handlers;
@@ -40,7 +40,7 @@ static FLAG: Route = row(Method::Get, "/contract/flag/{name}", Body::None);
 static AFTER: Route = row(Method::Post, "/contract/after/{name}", Body::None);
 static FETCH: Route = row(Method::Post, "/contract/fetch", JSON);
 static SERVICES: Route = row(Method::Post, "/contract/services", Body::None);
-static TRAP: Route = row(Method::Post, "/contract/trap", Body::None);
+static TRAP: Route = row(Method::Post, "/contract/trap/{how}", Body::None);
 static MAINTAIN: Route = row(Method::Post, "/contract/maintain", Body::None);
 
 /// The routes of this function.

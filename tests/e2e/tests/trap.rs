@@ -10,13 +10,13 @@ async fn after_a_trap_the_next_request_is_answered() {
     let world = World::new();
     let entity = format!("/contract/entity/{}", unique("trap-"));
     let command = |command: serde_json::Value| world.post(&entity).json(&command);
-    for round in 1..=3 {
+    for (round, how) in (1..).zip(["abort", "panic", "panic", "abort"]) {
         let state = command(json!("add")).ask().await.ok();
         assert_eq!(state["value"], round, "{state}");
-        let trapped = world.post("/contract/trap").timeout(Duration::from_secs(20)).try_ask().await;
+        let trapped = world.post(&format!("/contract/trap/{how}")).timeout(Duration::from_secs(20)).try_ask().await;
         assert!(trapped.as_ref().map_or(true, |answer| answer.status >= 500), "{trapped:?}");
-        // Twice, since the first request makes the instance anew and the second finds it.
-        for _ in 0..2 {
+        // Several times, since the first request makes the instance anew and the others find it.
+        for _ in 0..3 {
             world.get("/contract/suites").ask().await.ok();
             assert_eq!(command(json!("get")).ask().await.ok()["value"], round);
         }

@@ -69,11 +69,15 @@ mod tests {
         let second = of(&paths, function).unwrap();
         assert_ne!(second, first);
         write("functions/auth/entry.js", "export {}");
+        write("shared/workers/src/entry.js", "export {}");
         write("shared/workers/src/object.js", "export {}");
         let third = of(&paths, function).unwrap();
         assert_ne!(third, second);
-        write("shared/workers/src/object.js", "export default 1");
-        assert_ne!(of(&paths, function).unwrap(), third);
+        for imported in ["entry", "object"] {
+            let before = of(&paths, function).unwrap();
+            write(&format!("shared/workers/src/{imported}.js"), "export default 1");
+            assert_ne!(of(&paths, function).unwrap(), before);
+        }
         fs::remove_dir_all(root).unwrap();
     }
 }
