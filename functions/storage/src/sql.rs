@@ -13,9 +13,9 @@ use tmcp_protocol::Millis;
 
 /// Writes the items: the last write wins by client timestamp, an item without one always does. An item whose intent was swept is
 /// left out, since its blob may be gone. Deletions become tombstones: without a timestamp only of a key that is there, with one always,
-/// so that another device's older write loses even where this one's never arrived. Returns the rows that it wrote. Triggers keep usage,
-/// intents and garbage, and make the usage row; a namespace begins at the present millisecond times 1024, so that a cursor from before an
-/// erasure is older than everything in it.
+/// so that another device's older write loses even where this one's never arrived. Returns the rows that it wrote, of each what the
+/// writer does not know. Triggers keep usage, intents and garbage, and make the usage row; a namespace begins at the present millisecond
+/// times 1024, so that a cursor from before an erasure is older than everything in it.
 pub const WRITE: &str = "INSERT INTO storage_entries (uid, app, key, seq, version, client_ts, size, blob, chunks, key_id, body, \
     content_type, created_at, updated_at, expires_at, deleted_at) \
     SELECT ?1, ?2, j.value ->> 'key', COALESCE(u.seq, ?3 * 1024) + 1 + j.key, COALESCE(e.version, 0) + 1, \
