@@ -12,5 +12,5 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let id = question.get("client_id").and_then(Value::as_str);
     let row = call.platform.sql().query(stmt!(sql::CLIENT_INFO, id)).await?.into_iter().next();
     let row = row.ok_or_else(|| Failure::new(ErrorCode::NotFound, "there is no such client"))?;
-    Reply::json(&row.decode::<serde_json::Value>()?)
+    Reply::json(&row.decode::<Value>()?)
 }

@@ -19,7 +19,7 @@ pub async fn show<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
     let question: Value = call.message()?;
     let hash = question.get("user_code").and_then(Value::as_str).map(sha256_hex);
     let row = call.platform.sql().query(stmt!(sql::FIND_DEVICE, hash, call.now())).await?.into_iter().next();
-    Reply::json(&row.ok_or_else(not_open)?.decode::<serde_json::Value>()?)
+    Reply::json(&row.ok_or_else(not_open)?.decode::<Value>()?)
 }
 
 /// POST /internal/device/decide

@@ -215,14 +215,14 @@ impl<P: Platform> Service<P> {
         let (path, method) = (request.uri().path(), request.method());
         let is_head = method == HttpMethod::HEAD;
         let takes = |route: &Route| route.method.as_str() == method.as_str() || (is_head && route.method == Method::Get);
-        let fitting = || self.bound.iter().filter(|bound| matches(bound.route, path));
-        let best = self.bound.iter().filter(|bound| takes(bound.route) && matches(bound.route, path));
-        let best = best.min_by_key(|bound| bound.route.path.matches('{').count());
+        let fits = |bound: &&Bound<P>| matches(bound.route, path);
+        let taking = self.bound.iter().filter(|bound| takes(bound.route));
+        let best = taking.filter(fits).min_by_key(|bound| bound.route.path.matches('{').count());
         if let Some(Bound { route, handler }) = best {
             let response = (self.run)(route, request, handler.clone()).await;
             return if is_head { without_body(response) } else { response };
         }
-        let mut allowed: Vec<&str> = fitting().map(|bound| bound.route.method.as_str()).collect();
+        let mut allowed: Vec<&str> = self.bound.iter().filter(fits).map(|bound| bound.route.method.as_str()).collect();
         if allowed.is_empty() {
             return refuse::<P>(request, Failure::new(ErrorCode::NotFound, "there is nothing at this path"));
         }
