@@ -1,10 +1,8 @@
 //! The entry on Cloudflare Workers.
 
 use tmcp_protocol::routes::{Function, function_for, path_of};
-// For how a woken future gets its turn.
-use tmcp_workers as _;
+use tmcp_workers::settled;
 use worker::wasm_bindgen::JsCast;
-use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::{Request, Response};
 use worker::worker_sys::Fetcher;
 use worker::{Context, Env, event};
@@ -15,7 +13,7 @@ async fn fetch(request: Request, env: Env, _: Context) -> worker::Result<Respons
     // each a second time.
     let url = request.url();
     let service: Fetcher = env.service(&binding_for(&env, path_of(&url)))?.into_rpc();
-    Ok(JsFuture::from(service.fetch(&request)?).await?.unchecked_into())
+    Ok(settled::of(&service.fetch(&request)?).await?.unchecked_into())
 }
 
 /// The binding that serves a path. What nobody serves goes to ops, which answers 404 in the protocol's form and has no `/internal/`

@@ -249,7 +249,8 @@ pub struct Item {
     pub chunks: i64,
     /// Its master key.
     pub key_id: Option<String>,
-    /// Its bytes, when they are few.
+    /// Its bytes, when they are few. Written beside the others, see `write::payload`.
+    #[serde(skip)]
     pub body: Option<String>,
     /// As the client gave it.
     pub content_type: Option<String>,

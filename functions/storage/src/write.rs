@@ -16,7 +16,7 @@ use tmcp_http::Failure;
 use tmcp_http::settings::InvalidSetting;
 use tmcp_ports::{Clock, Config, Kv, Platform, Random, Sql, SqlError, Tasks, stmt};
 use tmcp_protocol::storage::{self, StorageKey};
-use tmcp_protocol::{ErrorCode, Millis};
+use tmcp_protocol::{ErrorCode, Millis, json_text};
 
 /// A value to be written.
 #[derive(Debug, Clone)]
@@ -189,6 +189,29 @@ fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
     serde_json::to_string(value).map_err(|error| Failure::internal(error.to_string()))
 }
 
+/// Items as the statements take them. The bytes, which are most of it, are copied as a whole.
+fn payload(items: &[Item]) -> Result<String, Failure> {
+    let mut text = vec![b'['];
+    for item in items {
+        if text.len() > 1 {
+            text.push(b',');
+        }
+        serde_json::to_writer(&mut text, item).map_err(|error| Failure::internal(error.to_string()))?;
+        match (&item.body, &item.blob, item.chunks) {
+            (Some(body), ..) => {
+                text.pop();
+                text.extend_from_slice(b",\"body\":");
+                json_text::push(&mut text, body);
+                text.push(b'}');
+            }
+            (None, Some(_), 0) => return Err(Failure::internal("a value without its bytes")),
+            (None, ..) => {}
+        }
+    }
+    text.push(b']');
+    String::from_utf8(text).map_err(|error| Failure::internal(error.to_string()))
+}
+
 fn over_quota(usage: sql::UsageRow, limits: Limits) -> Failure {
     Failure::new(ErrorCode::StorageQuotaExceeded, "the write would exceed the storage quota of this user and app").details(
         serde_json::json!({
@@ -257,7 +280,7 @@ pub async fn apply<P: Platform>(
         large.extend(sealed.filter(|s| !s.chunks.is_empty()));
     }
     let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
-    let payload = json(&items)?;
+    let payload = payload(&items)?;
     if !large.is_empty() {
         if !is_ready && !announce::announce(platform, namespace, blocks, &items, limits.bytes).await? {
             return Err(over_quota(usage(platform, namespace).await?, limits));
@@ -376,4 +399,43 @@ pub async fn usage(platform: &impl Platform, namespace: &Namespace) -> Result<sq
     let now = platform.clock().now();
     let row = platform.sql().first(stmt!(sql::USAGE, namespace.uid.as_str(), namespace.app.as_str(), now)).await?;
     Ok(row.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Item, payload};
+    use serde_json::{Value, json};
+
+    fn item(blob: Option<&str>, chunks: i64, body: Option<&str>) -> Item {
+        let [blob, body] = [blob, body].map(|text| text.map(str::to_owned));
+        Item {
+            key: "a \"key\"".to_owned(),
+            client_ts: None,
+            size: 3,
+            blob,
+            chunks,
+            key_id: None,
+            body,
+            content_type: None,
+            expires_at: None,
+        }
+    }
+
+    #[test]
+    fn every_item_comes_with_its_bytes_or_not_at_all() {
+        let read = |items: &[Item]| payload(items).map(|text| serde_json::from_str::<Value>(&text).unwrap());
+        let (inline, large, gone) = (item(Some("b"), 0, Some("AA==")), item(Some("b"), 2, None), item(None, 0, None));
+        let like = |blob: Value, chunks: i64| {
+            json!({
+                "key": "a \"key\"", "client_ts": null, "size": 3, "blob": blob, "chunks": chunks, "key_id": null,
+                "content_type": null, "expires_at": null,
+            })
+        };
+        let mut first = like(json!("b"), 0);
+        first["body"] = json!("AA==");
+        assert_eq!(read(&[]).unwrap(), json!([]));
+        assert_eq!(read(std::slice::from_ref(&inline)).unwrap(), json!([first]));
+        assert_eq!(read(&[inline, large, gone]).unwrap(), json!([first, like(json!("b"), 2), like(Value::Null, 0)]));
+        assert!(read(&[item(Some("b"), 0, None)]).is_err());
+    }
 }

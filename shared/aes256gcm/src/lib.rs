@@ -11,14 +11,26 @@ fn cipher(sealing: &Sealing<'_>) -> Aes256Gcm {
     Aes256Gcm::new(sealing.key.into())
 }
 
+// Functions of their own, and not the bodies of async ones: such a body is compiled in the crate that waits for it, for size where that is,
+// and with it all of the cipher's generic code.
+#[inline(never)]
+fn seal(sealing: &Sealing<'_>, plain: &[u8]) -> Result<Vec<u8>, AeadError> {
+    let payload = Payload { msg: plain, aad: sealing.associated };
+    cipher(sealing).encrypt(sealing.nonce.into(), payload).map_err(|_| AeadError::Unavailable("too long".to_owned()))
+}
+
+#[inline(never)]
+fn open(sealing: &Sealing<'_>, sealed: &[u8]) -> Result<Vec<u8>, AeadError> {
+    let payload = Payload { msg: sealed, aad: sealing.associated };
+    cipher(sealing).decrypt(sealing.nonce.into(), payload).map_err(|_| AeadError::Corrupt)
+}
+
 impl Aead for PureAead {
     async fn seal(&self, sealing: Sealing<'_>, plain: &[u8]) -> Result<Vec<u8>, AeadError> {
-        let payload = Payload { msg: plain, aad: sealing.associated };
-        cipher(&sealing).encrypt(sealing.nonce.into(), payload).map_err(|_| AeadError::Unavailable("too long".to_owned()))
+        seal(&sealing, plain)
     }
 
     async fn open(&self, sealing: Sealing<'_>, sealed: &[u8]) -> Result<Vec<u8>, AeadError> {
-        let payload = Payload { msg: sealed, aad: sealing.associated };
-        cipher(&sealing).decrypt(sealing.nonce.into(), payload).map_err(|_| AeadError::Corrupt)
+        open(&sealing, sealed)
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::{Broken, promise};
 use serde::Deserialize;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use tmcp_ports::sql::MAX_INTEGER;
 use tmcp_ports::{Platform, Random, Sql, SqlError, stmt};
 
@@ -25,6 +27,7 @@ pub async fn suite<P: Platform>(platform: &P) -> Result<(), Broken> {
     let run = tmcp_protocol::hex::hex(&platform.random().bytes::<8>());
     let id = |name: &str| format!("{run}-{name}");
     values(sql, &id).await?;
+    abandoned(sql, &id).await?;
     batches(sql, &id).await?;
     guards(sql, &id).await?;
     refusals(sql, &id).await
@@ -35,15 +38,46 @@ async fn find(sql: &impl Sql, id: &str) -> Result<Option<Found>, SqlError> {
 }
 
 async fn values(sql: &impl Sql, id: &impl Fn(&str) -> String) -> Result<(), Broken> {
-    for (name, n, note) in
-        [("max", MAX_INTEGER, Some("é \u{1F600} \"quoted\"")), ("min", -MAX_INTEGER, None), ("zero", 0, Some(""))]
-    {
+    let (lines, mixed) = ("x\n\u{1e}\"\\".repeat(200), "é\u{1F600}".repeat(300));
+    let (long, longer) = ("x".repeat(3_000), "é".repeat(10_000));
+    for (name, n, note) in [
+        ("max", MAX_INTEGER, Some("é \u{1F600} \"quoted\"")),
+        ("min", -MAX_INTEGER, None),
+        ("zero", 0, Some("")),
+        ("lines", 1, Some(&lines)),
+        ("mixed", 2, Some(&mixed)),
+        ("long", 3, Some(&long)),
+        ("longer", 4, Some(&longer)),
+    ] {
         sql.query(stmt!(INSERT, id(name), n, note)).await?;
         let found = find(sql, &id(name)).await?;
         let expected = Found { n, note: note.map(str::to_owned), version: 1 };
         promise(found.as_ref() == Some(&expected), &format!("what is bound comes back, but {name} came back as {found:?}"))?;
     }
     promise(find(sql, &id("absent")).await?.is_none(), "what is not there is no row")
+}
+
+/// What nobody waits for any more disturbs nobody else, and who waits may be another than who began.
+async fn abandoned(sql: &impl Sql, id: &impl Fn(&str) -> String) -> Result<(), Broken> {
+    for round in 0..20 {
+        let [left, taken] = [0, 1].map(|who| id(&format!("round-{round}-{who}")));
+        sql.query(stmt!(INSERT, left.as_str(), round, None::<&str>)).await?;
+        sql.query(stmt!(INSERT, taken.as_str(), -round, None::<&str>)).await?;
+        let mut waiting = Box::pin(find(sql, &taken));
+        let begun = {
+            let mut nobody = Context::from_waker(Waker::noop());
+            let mut abandoned = pin!(find(sql, &left));
+            let _ = abandoned.as_mut().poll(&mut nobody);
+            waiting.as_mut().poll(&mut nobody)
+        };
+        let found = match begun {
+            Poll::Ready(found) => found?,
+            Poll::Pending => waiting.await?,
+        };
+        let expected = Found { n: -round, note: None, version: 1 };
+        promise(found == Some(expected), &format!("an answer comes to who waits for it, but {found:?} came in round {round}"))?;
+    }
+    Ok(())
 }
 
 async fn batches(sql: &impl Sql, id: &impl Fn(&str) -> String) -> Result<(), Broken> {

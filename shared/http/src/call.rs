@@ -45,8 +45,13 @@ impl Notebook {
         note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    pub fn read(&self) -> Notes {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn read<T>(&self, look: impl FnOnce(&Notes) -> T) -> T {
+        look(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What was learnt, at the end of the way.
+    pub fn take(&self) -> Notes {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

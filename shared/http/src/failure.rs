@@ -2,7 +2,6 @@
 //!
 //! A failure has two sides: code, message and details are shown to the caller; the cause goes to the log with the request id.
 
-use crate::json_text;
 use crate::page;
 use crate::settings::InvalidSetting;
 use axum_core::body::Body;
@@ -16,7 +15,11 @@ use tmcp_protocol::ErrorCode;
 use tmcp_protocol::Millis;
 use tmcp_protocol::bucket::Admission;
 use tmcp_protocol::error::{ErrorBody, ErrorDetail};
+use tmcp_protocol::json_text;
 use tmcp_protocol::routes::ErrorForm;
+
+/// As many headers as a usual answer has: room for them is made once.
+const USUAL: usize = 14;
 
 /// A good answer.
 #[derive(Debug)]
@@ -31,8 +34,7 @@ impl Reply {
     /// 200 with a JSON body.
     pub fn json(body: &impl Serialize) -> Result<Self, Failure> {
         let body = serde_json::to_vec(body).map_err(|error| Failure::internal(format!("serialising the answer: {error}")))?;
-        let reply = Self { status: StatusCode::OK, headers: HeaderMap::new(), body, stream: None };
-        Ok(reply.header(header::CONTENT_TYPE, "application/json"))
+        Ok(Self::of("application/json", body))
     }
 
     /// 200 with a JSON body that has one long text more: the member `name`.
@@ -51,8 +53,12 @@ impl Reply {
 
     /// 200 with another body.
     pub fn text(content_type: &str, body: String) -> Self {
-        let reply = Self { status: StatusCode::OK, headers: HeaderMap::new(), body: body.into_bytes(), stream: None };
-        reply.header(header::CONTENT_TYPE, content_type)
+        Self::of(content_type, body.into_bytes())
+    }
+
+    fn of(content_type: &str, body: Vec<u8>) -> Self {
+        let headers = HeaderMap::with_capacity(USUAL);
+        Self { status: StatusCode::OK, headers, body, stream: None }.header(header::CONTENT_TYPE, content_type)
     }
 
     /// The same with another status.

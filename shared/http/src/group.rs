@@ -32,7 +32,7 @@ const MAX_ORIGIN: usize = 300;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) type Handler<P> = Arc<dyn Fn(Call<P>) -> Boxed<Result<Reply, Failure>> + Send + Sync>;
-type Run<P> = fn(&'static Route, Request, Handler<P>) -> Boxed<Response>;
+type Run<P> = fn(&'static Route, Request, Arc<Around<P>>, Handler<P>) -> Boxed<Response>;
 type Origins<P> = Arc<dyn Fn(P, String) -> Boxed<Result<OriginInfo, Failure>> + Send + Sync>;
 
 /// What travels with a request through the group.
@@ -128,27 +128,21 @@ impl<P: Platform, C: Callers> Group<P, C> {
     /// The finished group.
     pub fn build(self) -> Service<P> {
         // One type for all handlers, so that the way to them is compiled once and not for each.
-        let run: Run<P> = |route, request, handler| Box::pin(pipeline::run::<P, C>(route, request, handler));
+        let run: Run<P> = |route, request, around, handler| Box::pin(pipeline::run::<P, C>(route, request, around, handler));
         let headers = Arc::new(self.headers);
         Service { function: self.function, bound: self.bound.into(), run, origins: self.origins, headers }
     }
 }
 
-fn refuse<P: Platform>(request: Request, failure: Failure) -> Response {
-    let path = request.uri().path();
+fn refuse<P: Platform>(path: &str, around: &Around<P>, failure: Failure) -> Response {
     let form = match path {
         _ if ["/oauth2/", "/organizations/", "/admin/"].iter().any(|flat| path.starts_with(flat)) => ErrorForm::OAuth,
         _ if path.starts_with("/_matrix/") => ErrorForm::Matrix,
         _ if ["/account", "/sign-in/", "/saml/acs/"].iter().any(|pages| path.starts_with(pages)) => ErrorForm::Page,
         _ => ErrorForm::Tmcp,
     };
-    match request.extensions().get::<Arc<Around<P>>>() {
-        Some(around) => {
-            around.notes.write(|notes| notes.code = Some(failure.code().as_str()));
-            failure.into_response(form, &around.request_id, around.platform.clock().now())
-        }
-        None => failure.into_response(form, "", tmcp_protocol::Millis(0)),
-    }
+    around.notes.write(|notes| notes.code = Some(failure.code().as_str()));
+    failure.into_response(form, &around.request_id, around.platform.clock().now())
 }
 
 impl<P: Platform> Service<P> {
@@ -168,7 +162,7 @@ impl<P: Platform> Service<P> {
             return Ok(found);
         }
         // A look-up costs: whoever makes up origins is slowed down, and is told nothing. A request that was let through has paid.
-        if !around.notes.read().admission.is_some_and(|admission| admission.allowed) {
+        if !around.notes.read(|notes| notes.admission.is_some_and(|admission| admission.allowed)) {
             let (id, limits) = (SubjectId::address(&around.address), &around.settings.limits);
             let admission = subject::admit(&around.platform, &id, limits, LimitClass::Address).await?;
             if !admission.is_some_and(|admission| admission.allowed) {
@@ -188,20 +182,22 @@ impl<P: Platform> Service<P> {
     }
 
     /// What not every request takes is boxed: a future is moved several times before it begins, and is as large as its largest way.
-    async fn answer(&self, request: Request, around: &Around<P>, origin: Option<&HeaderValue>) -> Response {
+    async fn answer(&self, request: Request, around: &Arc<Around<P>>, origin: Option<&HeaderValue>) -> Response {
         let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
         if request.method() == HttpMethod::OPTIONS
             && let (Some(origin), Some(_)) = (origin, wanted)
         {
             return Box::pin(self.preflight(request.uri().path(), around, origin)).await;
         }
-        let mut response = self.route(request).await;
+        let mut response = self.route(request, around).await;
         if let Some(origin) = origin
             && let Ok(text) = origin.to_str()
         {
             response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
             match Box::pin(self.origin_info(around, text)).await {
-                Ok(info) if info.may_read(&around.notes.read().reader) => cors::allow(response.headers_mut(), origin),
+                Ok(info) if around.notes.read(|notes| info.may_read(&notes.reader)) => {
+                    cors::allow(response.headers_mut(), origin)
+                }
                 Ok(_) => {}
                 Err(failure) => around.notes.write(|notes| notes.cause = failure.cause().map(str::to_owned)),
             }
@@ -211,7 +207,7 @@ impl<P: Platform> Service<P> {
 
     /// The answer of the row that has the path and takes the method; of several the one that names more of the path. HEAD is GET without
     /// the body (RFC 9110 section 9.3.2).
-    async fn route(&self, request: Request) -> Response {
+    async fn route(&self, request: Request, around: &Arc<Around<P>>) -> Response {
         let (path, method) = (request.uri().path(), request.method());
         let is_head = method == HttpMethod::HEAD;
         let takes = |route: &Route| route.method.as_str() == method.as_str() || (is_head && route.method == Method::Get);
@@ -219,12 +215,12 @@ impl<P: Platform> Service<P> {
         let taking = self.bound.iter().filter(|bound| takes(bound.route));
         let best = taking.filter(fits).min_by_key(|bound| bound.route.path.matches('{').count());
         if let Some(Bound { route, handler }) = best {
-            let response = (self.run)(route, request, handler.clone()).await;
+            let response = (self.run)(route, request, around.clone(), handler.clone()).await;
             return if is_head { without_body(response) } else { response };
         }
         let mut allowed: Vec<&str> = self.bound.iter().filter(fits).map(|bound| bound.route.method.as_str()).collect();
         if allowed.is_empty() {
-            return refuse::<P>(request, Failure::new(ErrorCode::NotFound, "there is nothing at this path"));
+            return refuse(path, around, Failure::new(ErrorCode::NotFound, "there is nothing at this path"));
         }
         if allowed.contains(&Method::Get.as_str()) {
             allowed.push("HEAD");
@@ -232,7 +228,7 @@ impl<P: Platform> Service<P> {
         allowed.sort_unstable();
         allowed.dedup();
         let failure = Failure::new(ErrorCode::MethodNotAllowed, "this path takes other methods; see the Allow header");
-        refuse::<P>(request, failure.header(header::ALLOW, &allowed.join(",")))
+        refuse(path, around, failure.header(header::ALLOW, &allowed.join(",")))
     }
 
     async fn preflight(&self, path: &str, around: &Around<P>, origin: &HeaderValue) -> Response {
@@ -284,7 +280,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// The whole way of one request: what both runtimes' entries call. `address` is where the runtime says it came from.
-pub async fn serve<P: Platform>(service: &Service<P>, platform: P, mut request: Request, address: Address) -> Response {
+pub async fn serve<P: Platform>(service: &Service<P>, platform: P, request: Request, address: Address) -> Response {
     let began = platform.clock().now();
     let id = request_id(text(request.headers(), "x-request-id"), platform.random());
     let trace = Trace::take_up(text(request.headers(), "traceparent"), platform.random());
@@ -298,12 +294,11 @@ pub async fn serve<P: Platform>(service: &Service<P>, platform: P, mut request: 
                 platform: platform.clone(),
                 settings,
                 request_id: id.clone(),
-                trace: trace.clone(),
+                trace,
                 address,
                 notes: notes.clone(),
             });
             let origin = request.headers().get(header::ORIGIN).cloned();
-            request.extensions_mut().insert(around.clone());
             service.answer(request, &around, origin.as_ref()).await
         }
         Err(error) => {
@@ -311,7 +306,7 @@ pub async fn serve<P: Platform>(service: &Service<P>, platform: P, mut request: 
             Failure::from(error).into_response(ErrorForm::Tmcp, &id, began)
         }
     };
-    let notes = notes.read();
+    let notes = notes.take();
     finish(&mut response, &notes, &id, began);
     // A clock that was set back in between tells nothing.
     let ms = (platform.clock().now().0 - began.0).max(0);

@@ -6,12 +6,11 @@ use crate::failure::Failure;
 use crate::trace::Trace;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
 use hmac::{Hmac, Mac};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
-use tmcp_ports::{Clock, Platform, Services};
+use tmcp_ports::{Clock, OutboundRequest, OutboundResponse, Platform, Services};
 use tmcp_protocol::routes::Route;
 use tmcp_protocol::service::ServiceKeys;
 use tmcp_protocol::{ErrorCode, Millis};
@@ -44,6 +43,38 @@ pub fn holds(keys: &ServiceKeys, token: &str, method: &str, path: &str, body: &[
         && keys.all().any(|key| mac(key, method, path, body, at).is_some_and(|mac| mac.verify_slice(&tag).is_ok()))
 }
 
+/// So long another function has, and so large its answer may be.
+const TIMEOUT_MS: u32 = 30_000;
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// Sends a signed request. Beside [`ask`], which is compiled for each type of an answer, so that this is not.
+async fn send<P: Platform>(
+    platform: &P,
+    keys: &ServiceKeys,
+    trace: &Trace,
+    request_id: &str,
+    route: &Route,
+    body: Vec<u8>,
+) -> Result<OutboundResponse, Failure> {
+    let method = route.method.as_str();
+    let token = sign(keys, method, route.path, &body, platform.clock().now()).ok_or_else(|| Failure::internal("service key"))?;
+    let headers = [
+        (HEADER, token.as_str()),
+        ("content-type", "application/json"),
+        ("traceparent", &trace.header()),
+        ("x-request-id", request_id),
+    ];
+    let request = OutboundRequest {
+        method: method.parse().map_err(|_| Failure::internal("a method of no route"))?,
+        url: ["http://", route.function.as_str(), ".spin.internal", route.path].concat(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        body: body.into(),
+        timeout_ms: TIMEOUT_MS,
+        max_bytes: MAX_BYTES,
+    };
+    Ok(platform.services().send(route.function, request).await?)
+}
+
 /// Asks another function. Its good answer is decoded, its refusal comes back as [`Refused`].
 pub async fn ask<P: Platform, T: DeserializeOwned>(
     platform: &P,
@@ -53,30 +84,14 @@ pub async fn ask<P: Platform, T: DeserializeOwned>(
     route: &Route,
     body: &impl Serialize,
 ) -> Result<Result<T, Refused>, Failure> {
-    let method = route.method.as_str();
     let body = serde_json::to_vec(body).map_err(|error| Failure::internal(error.to_string()))?;
-    let token = sign(keys, method, route.path, &body, platform.clock().now()).ok_or_else(|| Failure::internal("service key"))?;
-    let request = http::Request::builder()
-        .method(method)
-        .uri(format!("http://{}.spin.internal{}", route.function.as_str(), route.path))
-        .header(HEADER, token)
-        .header("content-type", "application/json")
-        .header("traceparent", trace.header())
-        .header("x-request-id", request_id)
-        .body(Bytes::from(body))
-        .map_err(|error| Failure::internal(error.to_string()))?;
-    let response = platform.services().send(route.function, request).await?;
-    let status = response.status().as_u16();
-    if (200..300).contains(&status) {
-        let body = if response.body().is_empty() { &b"null"[..] } else { response.body() };
-        let answer = serde_json::from_slice(body).map_err(|error| Failure::internal(format!("{}: {error}", route.path)))?;
-        return Ok(Ok(answer));
+    let OutboundResponse { status, body } = send(platform, keys, trace, request_id, route, body).await?;
+    if !(200..300).contains(&status) {
+        return Ok(Err(Refused::read(status, &body)));
     }
-    let error = serde_json::from_slice::<serde_json::Value>(response.body()).unwrap_or_default();
-    let member =
-        |name: &str| error.pointer(&format!("/error/{name}")).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
-    let details = error.pointer("/error/details").cloned().unwrap_or_default();
-    Ok(Err(Refused { status, code: member("code"), message: member("message"), details }))
+    let body = if body.is_empty() { &b"null"[..] } else { &body };
+    let answer = serde_json::from_slice(body).map_err(|error| Failure::internal(format!("{}: {error}", route.path)))?;
+    Ok(Ok(answer))
 }
 
 /// Another function's refusal.
@@ -90,6 +105,16 @@ pub struct Refused {
     pub message: String,
     /// Its figures and names; null where it gave none.
     pub details: serde_json::Value,
+}
+
+impl Refused {
+    fn read(status: u16, body: &[u8]) -> Self {
+        let error = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
+        let member =
+            |name: &str| error.pointer(&format!("/error/{name}")).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
+        let details = error.pointer("/error/details").cloned().unwrap_or_default();
+        Self { status, code: member("code"), message: member("message"), details }
+    }
 }
 
 impl From<Refused> for Failure {

@@ -21,7 +21,6 @@ pub mod group;
 pub mod headers;
 mod holders;
 pub mod internal;
-mod json_text;
 mod known;
 pub mod metrics;
 pub mod outbox;

@@ -21,11 +21,13 @@ use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{self, Access, ErrorForm, Route};
 
 /// The answer to one request at one route.
-pub(crate) async fn run<P: Platform, C: Callers>(route: &'static Route, request: Request, handler: Handler<P>) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let Some(around) = parts.extensions.remove::<Arc<Around<P>>>() else {
-        return Failure::internal("a request outside serve").into_response(route.errors, "", tmcp_protocol::Millis(0));
-    };
+pub(crate) async fn run<P: Platform, C: Callers>(
+    route: &'static Route,
+    request: Request,
+    around: Arc<Around<P>>,
+    handler: Handler<P>,
+) -> Response {
+    let (parts, body) = request.into_parts();
     around.notes.write(|notes| notes.route = Some(route.path));
     // A form is sent by a page, whose reader wants a page.
     let by_form = matches!(route.body, routes::Body::JsonOrForm(_)) && body::is_form(&parts.headers);
@@ -125,7 +127,7 @@ async fn call<P: Platform>(
         caller,
         route,
         request_id: around.request_id.clone(),
-        trace: around.trace.clone(),
+        trace: around.trace,
         address: around.address.clone(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),

@@ -1,46 +1,40 @@
 //! Request ids and W3C trace context: taken up from the caller, passed on to every outgoing call.
 
 use tmcp_ports::Random;
-use tmcp_protocol::hex::hex;
+use tmcp_protocol::hex::{hex, unhex};
 
 /// The place of a request in a trace.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
-    trace_id: String,
-    span_id: String,
-    flags: String,
+    trace_id: [u8; 16],
+    span_id: [u8; 8],
+    flags: u8,
 }
 
-fn is_hex(text: &str, len: usize) -> bool {
-    text.len() == len && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-}
-
-fn is_id(text: &str, len: usize) -> bool {
-    is_hex(text, len) && text.bytes().any(|b| b != b'0')
+/// The trace's id and flags of a `traceparent`.
+fn given(header: &str) -> Option<([u8; 16], u8)> {
+    let mut parts = header.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let (trace, parent, [flags]) = (unhex::<16>(trace)?, unhex::<8>(parent)?, unhex(flags)?);
+    let good = version == "00" && trace != [0; 16] && parent != [0; 8] && parts.next().is_none();
+    good.then_some((trace, flags))
 }
 
 impl Trace {
     /// Our own span in the caller's trace, or in a new one where there is none or a malformed one.
     pub fn take_up(header: Option<&str>, random: &impl Random) -> Self {
-        let span_id = hex(&random.bytes::<8>());
-        let given = header.and_then(|text| {
-            let mut parts = text.split('-');
-            let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-            let good = version == "00" && is_id(trace, 32) && is_id(parent, 16) && is_hex(flags, 2) && parts.next().is_none();
-            good.then(|| (trace.to_owned(), flags.to_owned()))
-        });
-        let (trace_id, flags) = given.unwrap_or_else(|| (hex(&random.bytes::<16>()), "01".to_owned()));
-        Self { trace_id, span_id, flags }
+        let (trace_id, flags) = header.and_then(given).unwrap_or_else(|| (random.bytes(), 1));
+        Self { trace_id, span_id: random.bytes(), flags }
     }
 
     /// The `traceparent` header of an outgoing call.
     pub fn header(&self) -> String {
-        format!("00-{}-{}-{}", self.trace_id, self.span_id, self.flags)
+        format!("00-{}-{}-{}", hex(&self.trace_id), hex(&self.span_id), hex(&[self.flags]))
     }
 
     /// The trace's id, for the log.
-    pub fn id(&self) -> &str {
-        &self.trace_id
+    pub fn id(&self) -> String {
+        hex(&self.trace_id)
     }
 }
 
@@ -50,7 +44,7 @@ pub fn request_id(given: Option<&str>, random: &impl Random) -> String {
         Some(id) if (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') => {
             id.to_owned()
         }
-        _ => format!("req_{}", hex(&random.bytes::<12>())),
+        _ => ["req_", &hex(&random.bytes::<12>())].concat(),
     }
 }
 

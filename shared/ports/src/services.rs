@@ -1,6 +1,6 @@
 //! `Services`: another function's `/internal/` interface. A service binding on Workers, `http://<component>.spin.internal` on Spin.
 
-use bytes::Bytes;
+use crate::http_client::{OutboundRequest, OutboundResponse};
 use std::future::Future;
 use tmcp_protocol::routes::Function;
 
@@ -11,10 +11,10 @@ pub struct ServiceError(pub String);
 
 /// Other functions. The service token is among the headers already: `shared/http` puts it there.
 pub trait Services: Send + Sync {
-    /// Sends a request with a path and headers to `function` and reads the whole response.
+    /// Sends a request to `function`, whatever host its URL names, and reads the whole response.
     fn send(
         &self,
         function: Function,
-        request: http::Request<Bytes>,
-    ) -> impl Future<Output = Result<http::Response<Bytes>, ServiceError>> + Send;
+        request: OutboundRequest,
+    ) -> impl Future<Output = Result<OutboundResponse, ServiceError>> + Send;
 }

@@ -103,8 +103,8 @@ pub struct Row(Vec<u8>);
 
 impl Row {
     /// A row of a JSON object's text.
-    pub fn of_json(object: &str) -> Self {
-        Self(object.as_bytes().to_vec())
+    pub fn of_json(object: &[u8]) -> Self {
+        Self(object.to_vec())
     }
 
     /// A row of columns and their values.
@@ -248,7 +248,7 @@ mod tests {
             (Ok(told), Ok(Told { text: text.to_owned(), number: MAX_INTEGER, nothing: None }))
         );
         assert_eq!((row.get("number"), row.get("other")), (Some(json!(MAX_INTEGER)), None));
-        assert!(Row::of_json("{\"text\":1}").decode::<Told>().is_err() && Row::of_json("[]").read::<Told>().is_err());
+        assert!(Row::of_json(b"{\"text\":1}").decode::<Told>().is_err() && Row::of_json(b"[]").read::<Told>().is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod device;
 pub mod error;
 pub mod hex;
 pub mod ids;
+pub mod json_text;
 pub mod jwk;
 pub mod limits;
 pub mod pkce;

@@ -60,11 +60,14 @@ impl InProcess {
 }
 
 impl Services for InProcess {
-    async fn send(&self, function: Function, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ServiceError> {
+    async fn send(&self, function: Function, request: OutboundRequest) -> Result<OutboundResponse, ServiceError> {
         let handler = lock(&self.0).get(&function).cloned();
-        match handler {
-            Some(handler) => Ok(handler(request).await),
-            None => Err(ServiceError(format!("{} is not connected", function.as_str()))),
+        let handler = handler.ok_or_else(|| ServiceError(format!("{} is not connected", function.as_str())))?;
+        let mut builder = http::Request::builder().method(request.method).uri(request.url);
+        for (name, value) in request.headers {
+            builder = builder.header(name, value);
         }
+        let response = handler(builder.body(request.body).map_err(|error| ServiceError(error.to_string()))?).await;
+        Ok(OutboundResponse { status: response.status().as_u16(), body: response.into_body() })
     }
 }

@@ -1,17 +1,15 @@
 //! `Aead`: WebCrypto, and pure Rust for small values, for which a promise and three arrays cost more.
 
+use crate::map::{Map, map};
+use crate::settled;
+use crate::signer::subtle;
 use std::cell::RefCell;
-use std::collections::HashMap;
-
 use tmcp_aes256gcm::PureAead;
 use tmcp_ports::{Aead, AeadError, Sealing};
 use web_sys::{AesGcmParams, CryptoKey, SubtleCrypto};
 use worker::js_sys::{Array, Promise, Uint8Array};
 use worker::send::SendFuture;
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::wasm_bindgen_futures::JsFuture;
-
-use crate::signer::subtle;
 
 /// Values of fewer bytes stay in wasm: a sealed KiB takes 15 to 20 µs there, and 35 by WebCrypto.
 const LARGE: usize = 1_536;
@@ -21,7 +19,7 @@ const ALGORITHM: &str = "AES-GCM";
 const MOST: usize = 256;
 
 thread_local! {
-    static KEYS: RefCell<HashMap<[u8; 32], CryptoKey>> = RefCell::new(HashMap::new());
+    static KEYS: RefCell<Map<[u8; 32], CryptoKey>> = RefCell::new(map());
 }
 
 /// AES-256-GCM.
@@ -46,7 +44,7 @@ async fn keyed(sealing: &Sealing<'_>) -> Result<(SubtleCrypto, CryptoKey), AeadE
     let usages = Array::of2(&JsValue::from_str("encrypt"), &JsValue::from_str("decrypt"));
     let bytes = Uint8Array::from(sealing.key.as_slice());
     let promise = subtle.import_key_with_str("raw", &bytes, ALGORITHM, false, &usages).map_err(failed("importKey"))?;
-    let key: CryptoKey = JsFuture::from(promise).await.map_err(failed("importKey"))?.unchecked_into();
+    let key: CryptoKey = settled::of(&promise).await.map_err(failed("importKey"))?.unchecked_into();
     KEYS.with_borrow_mut(|keys| {
         if keys.len() >= MOST {
             keys.clear();
@@ -57,7 +55,7 @@ async fn keyed(sealing: &Sealing<'_>) -> Result<(SubtleCrypto, CryptoKey), AeadE
 }
 
 async fn bytes(promise: Promise) -> Result<Vec<u8>, JsValue> {
-    Ok(Uint8Array::new(&JsFuture::from(promise).await?).to_vec())
+    Ok(Uint8Array::new(&settled::of(&promise).await?).to_vec())
 }
 
 async fn encrypt(sealing: Sealing<'_>, plain: &[u8]) -> Result<Vec<u8>, AeadError> {

@@ -1,13 +1,13 @@
 //! The bindings of `env`, each looked up and checked once in the life of an isolate: `env` is the same for all its requests.
 
+use crate::map::{Map, map};
 use std::cell::RefCell;
-use std::collections::HashMap;
 use worker::Env;
 use worker::js_sys::Reflect;
 use worker::wasm_bindgen::{JsCast, JsValue};
 
 thread_local! {
-    static KNOWN: RefCell<HashMap<String, JsValue>> = RefCell::new(HashMap::new());
+    static KNOWN: RefCell<Map<String, JsValue>> = RefCell::new(map());
 }
 
 /// The binding of that name, as the type that the manifest says it is.

@@ -7,7 +7,7 @@
 //! (ADR 23); other Workers bind it by `script_name`.
 
 use crate::bindings::binding;
-use crate::{WorkersPlatform, glue};
+use crate::{WorkersPlatform, glue, settled};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
@@ -31,7 +31,8 @@ impl WorkersEntities {
 
     async fn reply(&self, kind: &str, id: &str, question: &str) -> worker::Result<String> {
         let namespace: JsValue = binding(&self.0, &kind.to_ascii_uppercase())?;
-        Ok(glue::ask(&namespace, id, question).await?.as_string().unwrap_or_default())
+        let reply = settled::of(&glue::ask(&namespace, id, question)?).await?;
+        Ok(reply.as_string().unwrap_or_default())
     }
 }
 

@@ -1,17 +1,21 @@
 // What would be several calls out of wasm, and as many objects, is one here.
 
 /**
- * Method, URL and headers of a request, a line each: none of them can hold a line break. The first line says whether there may be a body:
- * a GET or HEAD without one has the headers `always` alone.
+ * Method, path with query, Cloudflare's word on the source address, and headers of a request, a line each: none of them can hold a line
+ * break. The first line says whether there may be a body: a GET or HEAD without one has the headers `always` alone. A header's value
+ * stands behind a colon; where there is no such header its line is empty.
  */
 export function head(request, always, sending) {
-	const { method, headers } = request;
+	const { method, headers, url } = request;
 	const sends = (method !== "GET" && method !== "HEAD") || request.body !== null;
-	let text = `${sends ? "body" : ""}\n${method}\n${request.url}`;
+	const rest = url.slice(url.indexOf("//") + 2);
+	const end = rest.search(/[/?#]/);
+	const path = end < 0 ? "/" : rest[end] === "/" ? rest.slice(end) : `/${rest.slice(end)}`;
+	let text = `${sends ? "body" : ""}\n${method}\n${path}\n${headers.get("cf-connecting-ip") ?? ""}`;
 	for (const names of sends ? [always, sending] : [always]) {
 		for (const name of names) {
 			const value = headers.get(name);
-			if (value !== null) text += `\n${name}\n${value}`;
+			text += value === null ? "\n" : `\n:${value}`;
 		}
 	}
 	return text;
@@ -20,6 +24,18 @@ export function head(request, always, sending) {
 /** An array of strings that were joined by line breaks. */
 export function list(lines) {
 	return lines.split("\n");
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * Writes a text into the memory of wasm, and says how many bytes it is; -1 where it has no room, and where it is so short that character by
+ * character is quicker.
+ */
+export function copy(text, room) {
+	if (typeof text !== "string" || text.length < 256 || text.length > room.length) return -1;
+	const { read, written } = encoder.encodeInto(text, room);
+	return read === text.length ? written : -1;
 }
 
 const kept = [];
@@ -42,9 +58,53 @@ export function respond(place, own, body) {
 	return response;
 }
 
+/** Calls `settled` once the promise is, with `place`, whether it has a value, and the value or what it was rejected with. */
+export function wait(promise, place, settled) {
+	promise.then(
+		(value) => settled(place, true, value),
+		(error) => settled(place, false, error),
+	);
+}
+
 /** Asks an entity's object (object.js), and gives the text of its reply. An error there is one here. */
 export function ask(namespace, name, question) {
 	return namespace.getByName(name).ask(question);
+}
+
+/**
+ * Sends a request, of method, URL and headers a line each, and reads the response, of at most so many bytes within so many milliseconds.
+ * Redirects are not followed.
+ */
+export async function exchange(fetcher, head, body, most, timeout) {
+	const [method, url, ...lines] = head.split("\n");
+	const headers = new Headers();
+	for (let i = 0; i + 1 < lines.length; i += 2) headers.append(lines[i], lines[i + 1]);
+	const controller = new AbortController();
+	const timer = setTimeout(() => controller.abort(), timeout);
+	try {
+		const init = { method, headers, body, redirect: "manual", signal: controller.signal };
+		const response = await (fetcher ? fetcher.fetch(url, init) : fetch(url, init));
+		const chunks = [];
+		let size = 0;
+		for await (const chunk of response.body ?? []) {
+			size += chunk.byteLength;
+			// To leave the loop is to cancel the body.
+			if (size > most) return "too large";
+			chunks.push(chunk);
+		}
+		const whole = new Uint8Array(size);
+		let at = 0;
+		for (const chunk of chunks) {
+			whole.set(chunk, at);
+			at += chunk.byteLength;
+		}
+		return [response.status, whole];
+	} catch (error) {
+		if (controller.signal.aborted) return "timed out";
+		throw error;
+	} finally {
+		clearTimeout(timer);
+	}
 }
 
 /** A value of KV, or undefined. */
@@ -54,13 +114,13 @@ export async function read(store, key) {
 }
 
 /** Puts a value into KV. */
-export async function write(store, key, value) {
-	await store.put(key, value);
+export function write(store, key, value) {
+	return store.put(key, value);
 }
 
 /** Removes all of these keys from KV: the platform takes six at once. */
-export async function remove(store, keys) {
-	await Promise.all(keys.map((key) => store.delete(key)));
+export function remove(store, keys) {
+	return Promise.all(keys.map((key) => store.delete(key)));
 }
 
 /** The rows of a statement as JSON, a line each. A statement is its text and then its values. */
@@ -68,7 +128,7 @@ export async function query(database, statement) {
 	return rows([await prepared(database, statement).all()]);
 }
 
-/** The same for several, all or none of which are done, with an empty line between two. */
+/** The same for several, all or none of which are done, with a record separator between two. */
 export async function batch(database, statements) {
 	return rows(await database.batch(statements.map((statement) => prepared(database, statement))));
 }
@@ -79,5 +139,5 @@ function prepared(database, [sql, ...values]) {
 
 function rows(outcomes) {
 	for (const { error } of outcomes) if (error) throw new Error(error);
-	return outcomes.map(({ results }) => (results ?? []).map((row) => JSON.stringify(row)).join("\n")).join("\n\n");
+	return outcomes.map(({ results }) => (results ?? []).map((row) => JSON.stringify(row)).join("\n")).join("\x1e");
 }

@@ -12,18 +12,22 @@ mod glue;
 mod http;
 mod kv;
 mod log;
+mod map;
 mod memo;
 mod microtasks;
 mod random;
 mod response;
 mod services;
+pub mod settled;
 mod signer;
 mod sql;
 mod tasks;
+mod text;
 
 pub use entity::{EntityHost, WorkersEntities};
 pub use http::{serve, serve_stream};
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use tmcp_ports::Platform;
 use worker::Env;
@@ -33,6 +37,12 @@ use worker::Env;
 pub struct WorkersPlatform(Arc<Inner>);
 
 struct Inner {
+    outside: &'static Outside,
+    tasks: tasks::WaitUntil,
+}
+
+/// What all requests of an isolate have in common: `env` is the same for all of them.
+struct Outside {
     sql: sql::D1Sql,
     kv: kv::WorkersKv,
     entities: WorkersEntities,
@@ -44,8 +54,30 @@ struct Inner {
     random: random::WebRandom,
     config: config::EnvConfig,
     memo: memo::IsolateMemo,
-    tasks: tasks::WaitUntil,
     log: log::Console,
+}
+
+impl Outside {
+    fn new(env: &Env) -> Self {
+        Self {
+            sql: sql::D1Sql::new(env),
+            kv: kv::WorkersKv::new(env),
+            entities: WorkersEntities::new(env),
+            http: http::FetchClient::new(env),
+            signer: signer::WebCryptoSigner,
+            aead: aead::WebAead,
+            services: services::BoundServices::new(env),
+            clock: clock::DateClock,
+            random: random::WebRandom,
+            config: config::EnvConfig::new(env),
+            memo: memo::IsolateMemo,
+            log: log::Console,
+        }
+    }
+}
+
+thread_local! {
+    static OUTSIDE: OnceCell<&'static Outside> = const { OnceCell::new() };
 }
 
 impl WorkersPlatform {
@@ -65,21 +97,8 @@ impl WorkersPlatform {
     }
 
     fn new(env: &Env, tasks: tasks::WaitUntil) -> Self {
-        Self(Arc::new(Inner {
-            sql: sql::D1Sql::new(env),
-            kv: kv::WorkersKv::new(env),
-            entities: WorkersEntities::new(env),
-            http: http::FetchClient::new(env),
-            signer: signer::WebCryptoSigner,
-            aead: aead::WebAead,
-            services: services::BoundServices::new(env),
-            clock: clock::DateClock,
-            random: random::WebRandom,
-            config: config::EnvConfig::new(env),
-            memo: memo::IsolateMemo,
-            tasks,
-            log: log::Console,
-        }))
+        let outside = OUTSIDE.with(|known| *known.get_or_init(|| Box::leak(Box::new(Outside::new(env)))));
+        Self(Arc::new(Inner { outside, tasks }))
     }
 }
 
@@ -99,42 +118,42 @@ impl Platform for WorkersPlatform {
     type Log = log::Console;
 
     fn sql(&self) -> &sql::D1Sql {
-        &self.0.sql
+        &self.0.outside.sql
     }
     fn kv(&self) -> &kv::WorkersKv {
-        &self.0.kv
+        &self.0.outside.kv
     }
     fn entities(&self) -> &WorkersEntities {
-        &self.0.entities
+        &self.0.outside.entities
     }
     fn http(&self) -> &http::FetchClient {
-        &self.0.http
+        &self.0.outside.http
     }
     fn signer(&self) -> &signer::WebCryptoSigner {
-        &self.0.signer
+        &self.0.outside.signer
     }
     fn aead(&self) -> &aead::WebAead {
-        &self.0.aead
+        &self.0.outside.aead
     }
     fn services(&self) -> &services::BoundServices {
-        &self.0.services
+        &self.0.outside.services
     }
     fn clock(&self) -> &clock::DateClock {
-        &self.0.clock
+        &self.0.outside.clock
     }
     fn random(&self) -> &random::WebRandom {
-        &self.0.random
+        &self.0.outside.random
     }
     fn config(&self) -> &config::EnvConfig {
-        &self.0.config
+        &self.0.outside.config
     }
     fn memo(&self) -> &memo::IsolateMemo {
-        &self.0.memo
+        &self.0.outside.memo
     }
     fn tasks(&self) -> &tasks::WaitUntil {
         &self.0.tasks
     }
     fn log(&self) -> &log::Console {
-        &self.0.log
+        &self.0.outside.log
     }
 }

@@ -1,8 +1,8 @@
 //! `Memo`: a map in the isolate. It is never borrowed across an await.
 
+use crate::map::{Map, map};
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use tmcp_ports::Memo;
 use tmcp_protocol::Millis;
 
@@ -12,7 +12,7 @@ type Remembered = (Box<dyn Any>, Millis);
 const MOST: usize = 4096;
 
 thread_local! {
-    static MEMO: RefCell<HashMap<String, Remembered>> = RefCell::new(HashMap::new());
+    static MEMO: RefCell<Map<String, Remembered>> = RefCell::new(map());
 }
 
 /// The isolate's memory.

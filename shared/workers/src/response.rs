@@ -4,29 +4,30 @@
 //! that is there already one is copied in 0.2 µs: what many answers share is kept on the other side, and of the other headers the names.
 
 use crate::glue;
+use crate::map::{Map, map};
 use axum_core::body::Body;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
 
 /// Whether few values of a header are ever sent.
-fn is_shared(name: &str) -> bool {
-    matches!(
-        name,
-        "cache-control"
-            | "content-type"
-            | "referrer-policy"
-            | "strict-transport-security"
-            | "vary"
-            | "www-authenticate"
-            | "x-content-type-options"
-            | "x-ratelimit-burst"
-            | "x-ratelimit-limit"
-    )
+fn is_shared(name: &str, value: &str) -> bool {
+    (name == "access-control-allow-origin" && value == "*")
+        || matches!(
+            name,
+            "cache-control"
+                | "content-type"
+                | "referrer-policy"
+                | "strict-transport-security"
+                | "vary"
+                | "www-authenticate"
+                | "x-content-type-options"
+                | "x-ratelimit-burst"
+                | "x-ratelimit-limit"
+        )
 }
 
 /// More kinds of answers than this are forgotten all at once.
@@ -43,7 +44,7 @@ struct Like {
 
 thread_local! {
     /// Where which is kept.
-    static KEPT: RefCell<HashMap<Like, u32>> = RefCell::new(HashMap::new());
+    static KEPT: RefCell<Map<Like, u32>> = RefCell::new(map());
 }
 
 /// The answer with its whole body: a stream would cost a promise for each of its chunks.
@@ -59,7 +60,7 @@ fn told(status: u16, headers: &HeaderMap) -> (Like, String) {
     let (mut shared, mut own, mut values) = (String::with_capacity(384), String::with_capacity(192), String::with_capacity(128));
     for (name, value) in headers {
         let Ok(value) = value.to_str() else { continue };
-        let (names, values) = if is_shared(name.as_str()) { (&mut shared, None) } else { (&mut own, Some(&mut values)) };
+        let (names, values) = if is_shared(name.as_str(), value) { (&mut shared, None) } else { (&mut own, Some(&mut values)) };
         push(names, name.as_str());
         push(values.unwrap_or(names), value);
     }

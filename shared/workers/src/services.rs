@@ -1,18 +1,15 @@
 //! `Services`: service bindings, named after the function.
 
-use bytes::Bytes;
-use http_body_util::BodyExt;
-use tmcp_ports::{ServiceError, Services};
+use crate::bindings::binding;
+use crate::http::exchange;
+use std::pin::Pin;
+use tmcp_ports::{HttpError, OutboundRequest, OutboundResponse, ServiceError, Services};
 use tmcp_protocol::routes::Function;
+use worker::Env;
 use worker::send::SendFuture;
-use worker::{Env, Request};
 
 /// Service bindings.
 pub struct BoundServices(Env);
-
-fn failed(error: impl std::fmt::Display) -> ServiceError {
-    ServiceError(error.to_string())
-}
 
 impl BoundServices {
     pub(crate) fn new(env: &Env) -> Self {
@@ -21,15 +18,11 @@ impl BoundServices {
 }
 
 impl Services for BoundServices {
-    async fn send(&self, function: Function, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ServiceError> {
-        let service = self.0.service(function.binding()).map_err(failed)?;
-        SendFuture::new(async move {
-            let request: Request = crate::http::to_worker(request).map_err(failed)?;
-            let response = service.fetch_request(request).await.map_err(failed)?;
-            let (parts, body) = response.into_parts();
-            let body = body.collect().await.map_err(failed)?.to_bytes();
-            Ok(http::Response::from_parts(parts, body))
-        })
-        .await
+    async fn send(&self, function: Function, request: OutboundRequest) -> Result<OutboundResponse, ServiceError> {
+        let service = binding(&self.0, function.binding()).map_err(ServiceError)?;
+        // Of a type that says nothing, so that it is compiled once and not into each that asks.
+        let exchange: Pin<Box<dyn Future<Output = Result<OutboundResponse, HttpError>>>> =
+            Box::pin(async move { exchange(&service, &request).await });
+        SendFuture::new(exchange).await.map_err(|error| ServiceError(error.to_string()))
     }
 }

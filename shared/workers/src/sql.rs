@@ -2,12 +2,12 @@
 //! of wasm.
 
 use crate::bindings::binding;
-use crate::glue;
+use crate::map::{Map, map};
+use crate::{glue, settled, text};
 use std::cell::RefCell;
-use std::collections::HashMap;
 use tmcp_ports::{Row, Sql, SqlError, Statement, Value};
 use worker::Env;
-use worker::js_sys::Array;
+use worker::js_sys::{Array, Promise};
 use worker::send::SendFuture;
 use worker::wasm_bindgen::JsValue;
 
@@ -30,24 +30,25 @@ fn bound(value: &Value) -> JsValue {
 
 thread_local! {
     /// The statements' texts on the other side, by where they lie here: they are constants, and copying one takes longer than finding it.
-    static TEXTS: RefCell<HashMap<*const str, JsValue>> = RefCell::new(HashMap::new());
+    static TEXTS: RefCell<Map<*const str, JsValue>> = RefCell::new(map());
 }
 
-fn text(sql: &'static str) -> JsValue {
+fn constant(sql: &'static str) -> JsValue {
     TEXTS.with_borrow_mut(|texts| texts.entry(sql).or_insert_with(|| JsValue::from_str(sql)).clone())
 }
 
 /// The statement as `glue.js` takes it: its text, and then its values.
 fn checked(statement: &Statement) -> Result<Array, SqlError> {
     statement.check()?;
-    Ok(std::iter::once(text(statement.sql)).chain(statement.args.iter().map(bound)).collect())
+    Ok(std::iter::once(constant(statement.sql)).chain(statement.args.iter().map(bound)).collect())
 }
 
-/// The rows of each statement: a line each, and an empty line between two statements.
-fn rows(text: &JsValue) -> Result<Vec<Vec<Row>>, SqlError> {
-    let text = text.as_string().ok_or_else(|| SqlError::Unavailable("D1 answered with no text".to_owned()))?;
-    let of_one = |rows: &str| rows.split('\n').filter(|row| !row.is_empty()).map(Row::of_json).collect();
-    Ok(text.split("\n\n").map(of_one).collect())
+/// The rows of each statement: a line each, and a record separator between two statements. JSON holds neither.
+async fn rows(promise: Result<Promise, JsValue>) -> Result<Vec<Vec<Row>>, SqlError> {
+    let text = settled::of(&promise.map_err(failed)?).await.map_err(failed)?;
+    let text = text::bytes(&text).ok_or_else(|| SqlError::Unavailable("D1 answered with no text".to_owned()))?;
+    let of_one = |rows: &[u8]| rows.split(|byte| *byte == b'\n').filter(|row| !row.is_empty()).map(Row::of_json).collect();
+    Ok(text.split(|byte| *byte == 0x1e).map(of_one).collect())
 }
 
 impl D1Sql {
@@ -65,7 +66,7 @@ impl Sql for D1Sql {
         let database = self.database()?;
         SendFuture::new(async move {
             let statement = checked(&statement)?;
-            Ok(rows(&glue::query(&database, statement).await.map_err(failed)?)?.pop().unwrap_or_default())
+            Ok(rows(glue::query(&database, statement)).await?.pop().unwrap_or_default())
         })
         .await
     }
@@ -74,7 +75,7 @@ impl Sql for D1Sql {
         let database = self.database()?;
         SendFuture::new(async move {
             let statements: Array = statements.iter().map(checked).collect::<Result<_, _>>()?;
-            rows(&glue::batch(&database, statements).await.map_err(failed)?)
+            rows(glue::batch(&database, statements)).await
         })
         .await
     }

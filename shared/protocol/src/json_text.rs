@@ -19,7 +19,7 @@ fn push_escaped(out: &mut Vec<u8>, byte: u8) {
         0x0c => b'f',
         b'\r' => b'r',
         0..0x20 => {
-            let digits = tmcp_protocol::hex::hex(&[byte]);
+            let digits = crate::hex::hex(&[byte]);
             out.extend_from_slice(b"\\u00");
             return out.extend_from_slice(digits.as_bytes());
         }
