@@ -197,15 +197,12 @@ fn payload(items: &[Item]) -> Result<String, Failure> {
             text.push(b',');
         }
         serde_json::to_writer(&mut text, item).map_err(|error| Failure::internal(error.to_string()))?;
-        match (&item.body, &item.blob, item.chunks) {
-            (Some(body), ..) => {
-                text.pop();
-                text.extend_from_slice(b",\"body\":");
-                json_text::push(&mut text, body);
-                text.push(b'}');
-            }
-            (None, Some(_), 0) => return Err(Failure::internal("a value without its bytes")),
-            (None, ..) => {}
+        let whole = match (&item.body, &item.blob, item.chunks) {
+            (Some(body), ..) => json_text::push_member(&mut text, "body", body),
+            (None, blob, chunks) => blob.is_none() || chunks > 0,
+        };
+        if !whole {
+            return Err(Failure::internal("a value without its bytes"));
         }
     }
     text.push(b']');

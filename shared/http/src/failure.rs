@@ -40,14 +40,9 @@ impl Reply {
     /// 200 with a JSON body that has one long text more: the member `name`.
     pub fn json_with_text(body: &impl Serialize, name: &str, text: &str) -> Result<Self, Failure> {
         let mut reply = Self::json(body)?;
-        if reply.body.pop() != Some(b'}') || reply.body.len() < 2 {
+        if !json_text::push_member(&mut reply.body, name, text) {
             return Err(Failure::internal("serialising the answer: not an object with a member"));
         }
-        reply.body.push(b',');
-        json_text::push(&mut reply.body, name);
-        reply.body.push(b':');
-        json_text::push(&mut reply.body, text);
-        reply.body.push(b'}');
         Ok(reply)
     }
 

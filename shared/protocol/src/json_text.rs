@@ -45,6 +45,21 @@ pub fn push(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Adds a member with a text to the JSON object that `out` ends with; false, and nothing is added, where it ends with none that has a
+/// member already.
+pub fn push_member(out: &mut Vec<u8>, name: &str, text: &str) -> bool {
+    if !out.ends_with(b"}") || out.ends_with(b"{}") {
+        return false;
+    }
+    out.pop();
+    out.push(b',');
+    push(out, name);
+    out.push(b':');
+    push(out, text);
+    out.push(b'}');
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -63,6 +78,16 @@ mod tests {
                 text.insert(place, char::from(byte));
                 assert_eq!(pushed(&text), serde_json::to_string(&text).unwrap());
             }
+        }
+    }
+
+    #[test]
+    fn a_member_is_added_to_an_object_that_has_one() {
+        let mut out = b"[{\"a\":{}}".to_vec();
+        assert!(super::push_member(&mut out, "b", "\"") && out == b"[{\"a\":{},\"b\":\"\\\"\"}");
+        for none in [&b""[..], b"{}", b"[]", b"\"a\""] {
+            let mut out = none.to_vec();
+            assert!(!super::push_member(&mut out, "b", "") && out == none);
         }
     }
 
