@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::future::Future;
+use tmcp_ports::{Aead, Sealing};
 use tmcp_protocol::hex::hex;
 
 /// What can go wrong, as text: the benchmark stops at it.
@@ -33,6 +34,8 @@ pub trait Calls {
     fn verify(&self, token: &str) -> impl Future<Output = Result<bool, Fault>>;
     /// A signature under the first key.
     fn sign(&self, message: &str) -> impl Future<Output = Result<Vec<u8>, Fault>>;
+    /// The cipher that values are sealed with.
+    fn aead(&self) -> &impl Aead;
     /// Now, in milliseconds.
     fn now(&self) -> i64;
     /// Random bytes.
@@ -131,6 +134,31 @@ pub async fn answer<C: Calls + Clone + 'static>(calls: &C, asked: &Asked<'_>) ->
     }
 }
 
+/// The key of all values; the product derives one for each person, once in an isolate.
+const SEALING_KEY: &[u8; 32] = &[7; 32];
+/// What a sealed value begins with, as the product's does.
+const FORMAT: u8 = 1;
+
+/// What a value is sealed for, as long as the product's.
+fn associated(claims: &Claims, key: &str, blob: &str) -> Vec<u8> {
+    [[0; 40].as_slice(), claims.uid.as_bytes(), claims.aud.as_bytes(), key.as_bytes(), blob.as_bytes()].concat()
+}
+
+async fn seal<C: Calls>(calls: &C, associated: &[u8], value: &str) -> Result<Vec<u8>, Fault> {
+    let random = calls.random();
+    let nonce = random.first_chunk().ok_or("too short")?;
+    let sealing = Sealing { key: SEALING_KEY, nonce, associated };
+    let sealed = calls.aead().seal(sealing, value.as_bytes()).await.map_err(|error| error.to_string())?;
+    Ok([[FORMAT].as_slice(), nonce, &sealed].concat())
+}
+
+async fn open<C: Calls>(calls: &C, associated: &[u8], bytes: &[u8]) -> Result<String, Fault> {
+    let (nonce, sealed) = bytes.strip_prefix(&[FORMAT]).and_then(<[u8]>::split_first_chunk).ok_or("not sealed")?;
+    let sealing = Sealing { key: SEALING_KEY, nonce, associated };
+    let value = calls.aead().open(sealing, sealed).await.map_err(|error| error.to_string())?;
+    String::from_utf8(value).map_err(|error| error.to_string())
+}
+
 async fn get<C: Calls>(calls: &C, claims: &Claims, key: &str) -> Result<(u16, String), Fault> {
     let args = vec![json!(claims.uid), json!(claims.aud), json!(calls.now()), json!(key)];
     let rows = calls.query(FIND_ONE, args).await?;
@@ -140,8 +168,7 @@ async fn get<C: Calls>(calls: &C, claims: &Claims, key: &str) -> Result<(u16, St
         "" => calls.get(&format!("storage/{}/0", text(row, "blob"))).await?.ok_or("no such blob")?,
         body => STANDARD.decode(body).map_err(|error| error.to_string())?,
     };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let value = "x".repeat((size as usize).min(bytes.len()));
+    let value = open(calls, &associated(claims, key, text(row, "blob")), &bytes).await?;
     Ok((200, json!({"key": key, "value": value, "metadata": {"size_bytes": size}}).to_string()))
 }
 
@@ -158,8 +185,7 @@ async fn put<C: Calls + Clone + 'static>(calls: &C, claims: &Claims, key: &str, 
     let now = calls.now();
     let block = format!("{now:012x}{}", &hex(&calls.random())[..12]);
     let blob = announced.unwrap_or_else(|| format!("{block}-0"));
-    // What sealing adds: format, nonce and tag.
-    let sealed = [value.as_bytes(), &[0; 29]].concat();
+    let sealed = seal(calls, &associated(claims, key, &blob), &value).await?;
     let item = json!([{
         "key": key, "client_ts": null, "size": value.len(), "blob": blob, "chunks": i32::from(large), "key_id": "k1",
         "body": (!large).then(|| STANDARD.encode(&sealed)), "content_type": null, "expires_at": null,

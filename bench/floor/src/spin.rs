@@ -12,7 +12,8 @@ use std::cell::{OnceCell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use tmcp_ports::{SqlError, rows};
+use tmcp_aes256gcm::PureAead;
+use tmcp_ports::{Aead, SqlError, rows};
 use tmcp_protocol::jwk::KeySet;
 
 /// The entity's row, read and written under its version.
@@ -130,6 +131,10 @@ impl Calls for OnSpin {
         let keys = KeySet::parse_private(&self.setting("SIGNING_KEYS")).map_err(failed)?;
         let key = keys.keys.first().ok_or("no key")?;
         tmcp_rs256::sign(key, message.as_bytes()).map_err(failed)
+    }
+
+    fn aead(&self) -> &impl Aead {
+        &PureAead
     }
 
     fn now(&self) -> i64 {

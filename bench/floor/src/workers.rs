@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
-use tmcp_ports::{Platform, Signer};
+use tmcp_ports::{Aead, Platform, Signer};
 use tmcp_protocol::jwk::KeySet;
 use tmcp_protocol::routes::path_of;
 use tmcp_workers::WorkersPlatform;
@@ -43,8 +43,8 @@ struct OnWorkers(Rc<Inside>);
 struct Inside {
     env: Env,
     context: Context,
-    /// WebCrypto, which is called through the product's own adapter: a signature is a signature.
-    signer: WorkersPlatform,
+    /// WebCrypto, which is called through the product's own adapters: a signature is a signature.
+    platform: WorkersPlatform,
 }
 
 fn failed(error: impl std::fmt::Display) -> Fault {
@@ -104,7 +104,7 @@ impl Calls for OnWorkers {
         let keys = KeySet::parse_public(&self.setting("JWKS")).map_err(failed)?;
         let key = keys.keys.first().ok_or("no key")?;
         let signature = decoded(signature)?;
-        let holds = self.0.signer.signer().verify(key, signed.as_bytes(), &signature).await.map_err(failed)?;
+        let holds = self.0.platform.signer().verify(key, signed.as_bytes(), &signature).await.map_err(failed)?;
         if holds {
             VERIFIED.with_borrow_mut(|verified| verified.insert(token.to_owned()));
         }
@@ -114,7 +114,11 @@ impl Calls for OnWorkers {
     async fn sign(&self, message: &str) -> Result<Vec<u8>, Fault> {
         let keys = KeySet::parse_private(&self.setting("SIGNING_KEYS")).map_err(failed)?;
         let key = keys.keys.first().ok_or("no key")?;
-        self.0.signer.signer().sign(key, message.as_bytes()).await.map_err(failed)
+        self.0.platform.signer().sign(key, message.as_bytes()).await.map_err(failed)
+    }
+
+    fn aead(&self) -> &impl Aead {
+        self.0.platform.aead()
     }
 
     fn now(&self) -> i64 {
@@ -123,7 +127,7 @@ impl Calls for OnWorkers {
 
     fn random(&self) -> [u8; 16] {
         use tmcp_ports::Random;
-        self.0.signer.random().bytes()
+        self.0.platform.random().bytes()
     }
 
     fn setting(&self, name: &str) -> String {
@@ -153,8 +157,8 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
     let (method, url) = (request.method(), request.url());
     let body = if method == "GET" { JsValue::NULL } else { JsFuture::from(request.text()?).await? };
     let body = body.as_string().unwrap_or_default();
-    let signer = WorkersPlatform::of_schedule(&env);
-    let calls = OnWorkers(Rc::new(Inside { env, context, signer }));
+    let platform = WorkersPlatform::of_schedule(&env);
+    let calls = OnWorkers(Rc::new(Inside { env, context, platform }));
     let bearer = bearer.strip_prefix("Bearer ").unwrap_or_default();
     let (status, body) = flow::answer(&calls, &Asked { method: &method, path: path_of(&url), bearer, body: &body })
         .await

@@ -163,12 +163,12 @@ fn whole_run(
 ) -> Result<Results> {
     let load = Load::build(paths, progress)?;
     let mut results = Results::begin(paths, effort, publish);
-    let servers = server::start_all(paths, wanted, &mut results, progress)?;
+    let mut servers = server::start_all(paths, wanted, &mut results, progress)?;
     if servers.is_empty() {
         bail!("none of the targets is there: {}", results.missing.join("; "));
     }
     results.ceiling = Some(measure::ceiling(&load, effort, progress)?);
-    measure::scenarios(&load, &servers, scenarios, &mut results, progress)?;
+    measure::scenarios(paths, &load, &mut servers, scenarios, &mut results, progress)?;
     // What was measured is not lost with what may fail after it: `--report` writes it.
     files::write_json(&folder(paths).join(FIGURES), &results)?;
     // Idle servers cost little, but what follows starts its own.

@@ -55,8 +55,11 @@ pub struct Server {
     pub seeded: Seeded,
     group: Group,
     urls: BTreeMap<String, String>,
-    chain: PathBuf,
+    folder: PathBuf,
 }
+
+/// The file in a server's folder that holds each family's refresh token as it is now.
+const CHAIN: &str = "chain.json";
 
 /// The seeded states, by runtime.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +91,14 @@ impl Server {
         Ok(url)
     }
 
+    /// Ends its process and starts another on the state that it leaves.
+    pub fn renew(&mut self, paths: &Paths, progress: &Progress) -> Result<()> {
+        self.group.stop();
+        let renewed = start_again(paths, self.host, &self.seeded, &self.folder, false, progress)?;
+        *self = Self { targets: std::mem::take(&mut self.targets), ..renewed };
+        Ok(())
+    }
+
     /// Every Worker's origin.
     pub fn urls(&self) -> &BTreeMap<String, String> {
         &self.urls
@@ -96,8 +107,8 @@ impl Server {
     /// What the load generator is to do: for a time, unless a number of requests is set in it.
     pub fn plan(&self, target: &Target, ask: Ask, effort: Effort) -> Result<Value> {
         let lanes = ask.lanes(target.kind, &self.seeded.seed);
-        let chain =
-            (ask == Ask::Refresh && target.kind != Kind::Noop).then(|| json!({"file": self.chain, "member": "refresh_token"}));
+        let chain = (ask == Ask::Refresh && target.kind != Kind::Noop)
+            .then(|| json!({"file": self.folder.join(CHAIN), "member": "refresh_token"}));
         Ok(json!({
             "url": self.url(target, ask)?, "pid": self.pid(), "connections": CONNECTIONS, "warmup_ms": effort.warmup_ms,
             "window_ms": effort.window_ms, "expect": ask.expected(target.kind), "lanes": lanes, "chain": chain,
@@ -232,7 +243,7 @@ pub fn prepare(paths: &Paths, host: Host, seeded: &Seeded, folder: &Path, progre
         workers::migrate_peer(paths, folder, progress)?;
     }
     let tokens: Vec<&str> = seeded.seed.people.iter().map(|person| person.refresh.as_str()).collect();
-    files::write_json(&folder.join("chain.json"), &tokens)
+    files::write_json(&folder.join(CHAIN), &tokens)
 }
 
 /// Starts a host on the state that lies in its folder.
@@ -260,7 +271,7 @@ pub fn start_again(
         start_oidc(paths, &mut seeded.seed, folder, progress)?
     };
     machine::pin(group.id());
-    Ok(Server { host, targets: Vec::new(), seeded, group, urls, chain: folder.join("chain.json") })
+    Ok(Server { host, targets: Vec::new(), seeded, group, urls, folder: folder.to_path_buf() })
 }
 
 fn one(url: String) -> BTreeMap<String, String> {
@@ -326,7 +337,7 @@ fn start_oidc(paths: &Paths, seed: &mut Seed, folder: &Path, progress: &Progress
     let subjects = families.get("subject_tokens").cloned().context("oidc-provider made no tokens to exchange")?;
     let (client_id, client_secret) = (text("client_id")?, text("client_secret")?);
     seed.oauth = Some(OAuthPeer { path, client_id, client_secret, subjects: serde_json::from_value(subjects)? });
-    files::write_json(&folder.join("chain.json"), tokens)?;
+    files::write_json(&folder.join(CHAIN), tokens)?;
     Ok((group, one(origin)))
 }
 
@@ -366,7 +377,7 @@ fn start_keycloak(
         families.push(token("refresh_token")?);
     }
     step.done();
-    files::write_json(&folder.join("chain.json"), &families)?;
+    files::write_json(&folder.join(CHAIN), &families)?;
     seed.oauth = Some(OAuthPeer { path, client_id: client.0.to_owned(), client_secret: client.1.to_owned(), subjects });
     Ok((server.group, one(server.url)))
 }
