@@ -308,14 +308,20 @@ pub async fn serve<P: Platform>(service: &Service<P>, platform: P, request: Requ
     };
     let notes = notes.take();
     finish(&mut response, &notes, &id, began);
+    let now = platform.clock().now();
     // A clock that was set back in between tells nothing.
-    let ms = (platform.clock().now().0 - began.0).max(0);
+    let ms = (now.0 - began.0).max(0);
     let (uid, app) = &notes.names;
     let status = response.status().as_u16();
     // The pattern, not the path: a storage key is the user's own.
     let route = notes.route.unwrap_or(if path.starts_with("/internal/") { "internal" } else { "none" });
     let (function, conflicts) = (service.function.as_str(), platform.entities().conflicts());
-    metrics::count(&platform, sample, &Answered { function, route, method: &method, status, ms, code: notes.code, conflicts });
+    metrics::count(
+        &platform,
+        sample,
+        now,
+        &Answered { function, route, method: &method, status, ms, code: notes.code, conflicts },
+    );
     if !log_requests && status < 500 {
         return response;
     }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
-use tmcp_ports::{Clock, Memo, Platform, Random, Sql, SqlError, Statement, Tasks, stmt};
+use tmcp_ports::{Memo, Platform, Random, Sql, SqlError, Statement, Tasks, stmt};
 use tmcp_protocol::Millis;
 
 /// Upper ends of the duration classes, in milliseconds; what takes longer is in the class without an end.
@@ -151,14 +151,13 @@ fn weight(platform: &impl Platform, sample: u32, status: u16) -> i64 {
     if draw == 0 { i64::from(sample) } else { 0 }
 }
 
-/// Counts a request.
-pub(crate) fn count<P: Platform>(platform: &P, sample: u32, answered: &Answered<'_>) {
+/// Counts a request that was answered now.
+pub(crate) fn count<P: Platform>(platform: &P, sample: u32, now: Millis, answered: &Answered<'_>) {
     let weight = weight(platform, sample, answered.status);
     if weight == 0 {
         return;
     }
     let Answered { function, route, status, ms, .. } = *answered;
-    let now = platform.clock().now();
     let tally = platform.memo().kept::<Tally>(MEMO, now);
     let mut counts = tally.lock().unwrap_or_else(PoisonError::into_inner);
     let request = Counted::Request { function, method: method_label(answered.method), route, status, ms: class(ms) };

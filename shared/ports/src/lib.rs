@@ -22,7 +22,7 @@ pub use kv::{Kv, KvError};
 pub use services::{ServiceError, Services};
 pub use signer::{Hash, OaepHash, Signer, SignerError};
 pub use sql::{Row, Sql, SqlError, Statement, Value};
-pub use support::{Clock, Config, Log, Memo, Random, Tasks};
+pub use support::{Clock, Config, Log, Memo, Random, RandomAhead, Tasks};
 
 /// Everything that a function may use of the outside world. A value is made per request and is cheap to clone.
 pub trait Platform: Clone + Send + Sync + 'static {

@@ -27,6 +27,37 @@ pub trait Random: Send + Sync {
     }
 }
 
+/// Random bytes that nobody was given yet, fetched a portion at a time: a call out of wasm costs as much as some hundred of them.
+pub struct RandomAhead<const PORTION: usize> {
+    ahead: [u8; PORTION],
+    used: usize,
+}
+
+impl<const PORTION: usize> RandomAhead<PORTION> {
+    /// Nothing was fetched yet.
+    #[allow(clippy::new_without_default, reason = "it is for a constant")]
+    pub const fn new() -> Self {
+        Self { ahead: [0; PORTION], used: PORTION }
+    }
+
+    /// Fills `bytes`; `fetch` draws from the platform.
+    pub fn fill(&mut self, bytes: &mut [u8], fetch: impl Fn(&mut [u8])) {
+        if bytes.len() > PORTION - self.used {
+            if bytes.len() > PORTION {
+                return fetch(bytes);
+            }
+            fetch(&mut self.ahead);
+            self.used = 0;
+        }
+        if let Some(next) = self.ahead.get_mut(self.used..self.used + bytes.len()) {
+            bytes.copy_from_slice(next);
+            // What was given out is a secret of whoever asked for it.
+            next.fill(0);
+            self.used += bytes.len();
+        }
+    }
+}
+
 /// Variables and secrets.
 pub trait Config: Send + Sync {
     /// The value named `name` (upper snake case; Spin's variables have it in lower case); `None` where it is not set or empty.
@@ -69,4 +100,38 @@ pub trait Tasks: Send + Sync {
 pub trait Log: Send + Sync {
     /// Writes one line.
     fn line(&self, line: &str);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RandomAhead;
+    use std::cell::Cell;
+
+    #[test]
+    fn every_random_byte_is_given_out_once() {
+        let (fetched, next) = (Cell::new(0), Cell::new(0_u8));
+        let fetch = |bytes: &mut [u8]| {
+            fetched.set(fetched.get() + 1);
+            for byte in bytes {
+                next.set(next.get() + 1);
+                *byte = next.get();
+            }
+        };
+        let mut random = RandomAhead::<8>::new();
+        let mut draw = |count: usize| {
+            let mut bytes = vec![0; count];
+            random.fill(&mut bytes, fetch);
+            (bytes, fetched.get())
+        };
+        assert_eq!(draw(3), (vec![1, 2, 3], 1));
+        assert_eq!(draw(5), (vec![4, 5, 6, 7, 8], 1));
+        assert_eq!(draw(0), (vec![], 1));
+        assert_eq!(draw(2), (vec![9, 10], 2));
+        // What does not fit in a portion comes by itself, and what was fetched before stays for the next.
+        assert_eq!(draw(9), ((17..=25).collect(), 3));
+        assert_eq!(draw(6), ((11..=16).collect(), 3));
+        // Where too few are left, none of them is given out.
+        assert_eq!(draw(7), ((26..=32).collect(), 4));
+        assert_eq!(draw(2), (vec![34, 35], 5));
+    }
 }

@@ -1,13 +1,10 @@
-//! `Random`: `crypto.getRandomValues`, fetched in portions: a call out of wasm costs as much as some hundred bytes.
+//! `Random`: `crypto.getRandomValues`, fetched in portions.
 
 use std::cell::RefCell;
-use tmcp_ports::Random;
-
-const PORTION: usize = 256;
+use tmcp_ports::{Random, RandomAhead};
 
 thread_local! {
-    /// Random bytes that nobody was given yet, and how many of them are used up.
-    static AHEAD: RefCell<([u8; PORTION], usize)> = const { RefCell::new(([0; PORTION], PORTION)) };
+    static AHEAD: RefCell<RandomAhead<256>> = const { RefCell::new(RandomAhead::new()) };
 }
 
 /// The platform's generator.
@@ -21,20 +18,6 @@ fn fetch(bytes: &mut [u8]) {
 
 impl Random for WebRandom {
     fn fill(&self, bytes: &mut [u8]) {
-        AHEAD.with_borrow_mut(|(ahead, used)| {
-            if bytes.len() > PORTION - *used {
-                if bytes.len() > PORTION {
-                    return fetch(bytes);
-                }
-                fetch(ahead);
-                *used = 0;
-            }
-            if let Some(next) = ahead.get_mut(*used..*used + bytes.len()) {
-                bytes.copy_from_slice(next);
-                // What was given out is a secret of whoever asked for it.
-                next.fill(0);
-                *used += bytes.len();
-            }
-        });
+        AHEAD.with_borrow_mut(|ahead| ahead.fill(bytes, fetch));
     }
 }

@@ -25,8 +25,20 @@ async fn a_body_that_is_wrong_is_told_where() {
                 let message = is_refused(route, &answer, 400, "INVALID_REQUEST");
                 assert!(message.contains(place), "{}: {message:?} does not name {place}", name(route));
                 let deep = "[".repeat(10_000);
-                for malformed in [&b""[..], b"{", b"{]", b"null", b"[]", b"{} x", b"\xff\xfe", b"{\"\xff\": 1}", deep.as_bytes()]
-                {
+                let within = format!("{{\"nobody-reads-this\":{deep}");
+                let malformed = [
+                    &b""[..],
+                    b"{",
+                    b"{]",
+                    b"null",
+                    b"[]",
+                    b"{} x",
+                    b"\xff\xfe",
+                    b"{\"\xff\": 1}",
+                    deep.as_bytes(),
+                    within.as_bytes(),
+                ];
+                for malformed in malformed {
                     let answer = tokens.with_body(route, "application/json", malformed.to_vec()).ask().await;
                     is_refused(route, &answer, 400, "INVALID_REQUEST");
                 }

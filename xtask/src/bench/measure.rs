@@ -43,8 +43,9 @@ pub fn requests_each(plan: &mut Value, count: u64) {
     }
 }
 
-/// All rounds. Each has a process of its own for every server whose code runs in wasm: what is slow or fast about a process, such as where
-/// its code came to lie, falls on one round and not on the target. The peers, which take minutes to get warm, keep theirs.
+/// All rounds. On Spin each has a process of its own: what is slow or fast about a process, such as where its code came to lie, falls on
+/// one round and not on the target. On workerd V8 compiles for minutes what it is asked often, so that a process stays, as those of the
+/// peers do, and is warm before the first round.
 pub fn scenarios(
     paths: &Paths,
     load: &Load,
@@ -57,31 +58,45 @@ pub fn scenarios(
     let step = progress.step("storing the values that are read");
     servers.iter().try_for_each(|server| prime(load, server, effort))?;
     step.done();
+    warm(load, servers, scenarios, effort, progress)?;
     let mut pairs: Vec<(usize, &'static Target)> =
         servers.iter().enumerate().flat_map(|(n, server)| server.targets.iter().map(move |target| (n, *target))).collect();
     for round in 0..effort.rounds {
         if round > 0 {
-            let wasm = |server: &&mut Server| server.host.is_workers() || server.host.is_spin();
-            servers.iter_mut().filter(wasm).try_for_each(|server| server.renew(paths, progress))?;
+            let mut spin = servers.iter_mut().filter(|server| server.host.is_spin());
+            spin.try_for_each(|server| server.renew(paths, progress))?;
         }
         let step = progress.step(format!("round {} of {}", round + 1, effort.rounds));
-        let of_round = || scenarios.iter().flat_map(|scenario| pairs.iter().map(move |(n, target)| (*scenario, *n, *target)));
-        let served = |(scenario, n, target): (&'static Scenario, usize, &'static Target)| {
-            let server = servers.get(n).filter(|_| scenario.ask.is_served_by(target.kind))?;
-            Some((scenario, server, target))
-        };
-        for (scenario, server, target) in of_round().filter_map(served).filter(|(_, server, _)| server.host.is_workers()) {
-            step.tick(|| format!("V8 compiles for {} at {}", scenario.name, target.name));
-            measured(load, scenario, server, target, Effort { warmup_ms: 0, window_ms: 2 * effort.warmup_ms, ..effort })?;
-        }
-        for (scenario, server, target) in of_round().filter_map(served) {
-            step.tick(|| format!("{} at {}", scenario.name, target.name));
-            let measured = measured(load, scenario, server, target, effort)?;
-            results.samples.push(Sample { round, scenario: scenario.name.to_owned(), target: target.name.to_owned(), measured });
+        for scenario in scenarios {
+            for (n, target) in &pairs {
+                let Some(server) = servers.get(*n).filter(|_| scenario.ask.is_served_by(target.kind)) else { continue };
+                step.tick(|| format!("{} at {}", scenario.name, target.name));
+                results.samples.push(Sample {
+                    round,
+                    scenario: scenario.name.to_owned(),
+                    target: target.name.to_owned(),
+                    measured: measured(load, scenario, server, target, effort)?,
+                });
+            }
         }
         // Whoever came first comes last in the next round.
         if !pairs.is_empty() {
             pairs.rotate_left(1);
+        }
+        step.done();
+    }
+    Ok(())
+}
+
+/// Lets V8 compile: four windows of each scenario, by the longest way into each server.
+fn warm(load: &Load, servers: &[Server], scenarios: &[&'static Scenario], effort: Effort, progress: &Progress) -> Result<()> {
+    let effort = Effort { warmup_ms: 0, window_ms: 4 * effort.window_ms, ..effort };
+    for server in servers.iter().filter(|server| server.host.is_workers()) {
+        let Some(target) = server.targets.first() else { continue };
+        let step = progress.step(format!("warming {}", server.host.name()));
+        for scenario in scenarios.iter().filter(|scenario| scenario.ask.is_served_by(target.kind)) {
+            step.tick(|| scenario.name.to_owned());
+            measured(load, scenario, server, target, effort)?;
         }
         step.done();
     }
