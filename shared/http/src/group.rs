@@ -316,12 +316,8 @@ pub async fn serve<P: Platform>(service: &Service<P>, platform: P, request: Requ
     // The pattern, not the path: a storage key is the user's own.
     let route = notes.route.unwrap_or(if path.starts_with("/internal/") { "internal" } else { "none" });
     let (function, conflicts) = (service.function.as_str(), platform.entities().conflicts());
-    metrics::count(
-        &platform,
-        sample,
-        now,
-        &Answered { function, route, method: &method, status, ms, code: notes.code, conflicts },
-    );
+    let answered = Answered { function, route, method: &method, status, ms, code: notes.code, conflicts };
+    metrics::count(&platform, sample, now, &answered);
     if !log_requests && status < 500 {
         return response;
     }

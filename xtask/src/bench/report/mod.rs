@@ -101,9 +101,9 @@ const METHOD: &str = "## What was measured how
 - Every answer's status is checked, and a wrong one ends the run. Latency is from before a request is sent until its answer is whole.
 - CPU is user and system time of the server's process tree, from `/proc`, over the window, divided by the answers in it. Memory is the
   resident memory of the tree at the window's end. For Workers the tree has Node in it, which only started workerd.
-- Ratios are of the same round, and their median is given: what else the machine does falls on both. On Spin
-  each round has a fresh process, so that what is slow or fast about one does not look like its target's. On workerd a process stays, as
-  the peers' do, since V8 compiles what is asked often for minutes, and has twenty seconds of each scenario before the first round.
+- Ratios are of the same round, and their median is given: what else the machine does falls on both. On Spin each
+  round has a fresh process, so that what is slow or fast about one does not look like its target's. On workerd a process stays, as the
+  peers' do, since V8 compiles what is asked often for minutes, and has had each scenario for four windows before the first round.
 - The no-op target is sent the very same requests, and answers 200 without reading them.
 ";
 
