@@ -48,6 +48,34 @@ pub struct Measured {
     pub reopened: u64,
 }
 
+impl Measured {
+    /// Windows of the same length as one: what is of each request by the requests, latencies by the middle one. `None` of none.
+    pub fn together(parts: &[Self]) -> Option<Self> {
+        let middle = |of: fn(&Self) -> u64| {
+            let mut all: Vec<u64> = parts.iter().map(of).collect();
+            all.sort_unstable();
+            all.get(all.len() / 2).copied()
+        };
+        let (p50_us, p99_us) = (middle(|part| part.p50_us)?, middle(|part| part.p99_us)?);
+        #[allow(clippy::cast_precision_loss, reason = "few windows, and no run has 2^52 requests")]
+        let (windows, requests) = (parts.len() as f64, |part: &Self| part.requests as f64);
+        let mean = |of: fn(&Self) -> Option<f64>| parts.iter().map(of).sum::<Option<f64>>().map(|sum| sum / windows);
+        let all: f64 = parts.iter().map(requests).sum();
+        let cpu_us: Option<f64> = parts.iter().map(|part| part.server_cpu_us.map(|cpu| cpu * requests(part))).sum();
+        Some(Self {
+            requests: parts.iter().map(|part| part.requests).sum(),
+            throughput: mean(|part| Some(part.throughput))?,
+            p50_us,
+            p99_us,
+            server_cpu_us: cpu_us.map(|cpu| cpu / all.max(1.0)),
+            server_cpu_share: mean(|part| part.server_cpu_share),
+            server_rss: parts.iter().filter_map(|part| part.server_rss).max(),
+            load_cpu_share: mean(|part| Some(part.load_cpu_share))?,
+            reopened: parts.iter().map(|part| part.reopened).sum(),
+        })
+    }
+}
+
 impl Load {
     /// Builds it.
     pub fn build(paths: &Paths, progress: &Progress) -> Result<Self> {
@@ -109,4 +137,32 @@ fn wait_for_line(log: &Path) -> Result<String> {
         std::thread::sleep(Duration::from_millis(50));
     }
     bail!("{} says nothing", log.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_added_by_what_they_saw() {
+        let part = |requests: u64, p50_us, cpu_us| Measured {
+            requests,
+            throughput: f64::from(u32::try_from(requests).unwrap()) / 2.0,
+            p50_us,
+            p99_us: 9 * p50_us,
+            server_cpu_us: cpu_us,
+            server_cpu_share: cpu_us.map(|_| 1.0),
+            server_rss: Some(requests),
+            load_cpu_share: 0.1,
+            reopened: 1,
+        };
+        let all =
+            Measured::together(&[part(100, 30, Some(400.0)), part(300, 10, Some(200.0)), part(200, 20, Some(300.0))]).unwrap();
+        assert_eq!((all.requests, all.p50_us, all.p99_us, all.reopened, all.server_rss), (600, 20, 180, 3, Some(300)));
+        assert_eq!((all.throughput, all.server_cpu_share), (100.0, Some(1.0)));
+        let cpu_us = all.server_cpu_us.unwrap();
+        assert!((cpu_us - 160_000.0 / 600.0).abs() < 1e-9, "{cpu_us}");
+        assert!(Measured::together(&[part(1, 1, None), part(1, 1, Some(1.0))]).unwrap().server_cpu_us.is_none());
+        assert!(Measured::together(&[]).is_none());
+    }
 }

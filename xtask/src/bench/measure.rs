@@ -1,5 +1,5 @@
-//! The measurements themselves: rounds in which every target has every scenario once, so that whatever else the machine does
-//! falls on all of them.
+//! The measurements themselves: rounds in which every target has every scenario once, in turns of a few seconds, so that whatever else the
+//! machine does falls on all of them.
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::bench::results::{Results, Sample};
 use crate::bench::scenario::{Ask, Scenario};
 use crate::bench::server::Server;
 use crate::bench::target::Target;
-use crate::bench::{CONNECTIONS, Effort};
+use crate::bench::{CONNECTIONS, Effort, TURNS};
 use crate::interrupt;
 use crate::paths::Paths;
 use crate::progress::Progress;
@@ -68,16 +68,19 @@ pub fn scenarios(
         }
         let step = progress.step(format!("round {} of {}", round + 1, effort.rounds));
         for scenario in scenarios {
-            for (n, target) in &pairs {
-                let Some(server) = servers.get(*n).filter(|_| scenario.ask.is_served_by(target.kind)) else { continue };
-                step.tick(|| format!("{} at {}", scenario.name, target.name));
-                results.samples.push(Sample {
-                    round,
-                    scenario: scenario.name.to_owned(),
-                    target: target.name.to_owned(),
-                    measured: measured(load, scenario, server, target, effort)?,
-                });
-            }
+            let served: Vec<(&Server, &'static Target)> = pairs
+                .iter()
+                .filter(|(_, target)| scenario.ask.is_served_by(target.kind))
+                .filter_map(|(n, target)| Some((servers.get(*n)?, *target)))
+                .collect();
+            let begins = |target: &Target| step.tick(|| format!("{} at {}", scenario.name, target.name));
+            let samples = in_turns(load, scenario, &served, effort, begins)?.into_iter().map(|(target, measured)| Sample {
+                round,
+                scenario: scenario.name.to_owned(),
+                target: target.name.to_owned(),
+                measured,
+            });
+            results.samples.extend(samples);
         }
         // Whoever came first comes last in the next round.
         if !pairs.is_empty() {
@@ -86,6 +89,29 @@ pub fn scenarios(
         step.done();
     }
     Ok(())
+}
+
+/// One scenario in one round: each target has its window in [`TURNS`] parts, with those of the others in between.
+fn in_turns(
+    load: &Load,
+    scenario: &'static Scenario,
+    served: &[(&Server, &'static Target)],
+    effort: Effort,
+    begins: impl Fn(&Target),
+) -> Result<Vec<(&'static Target, Measured)>> {
+    let effort = Effort { window_ms: effort.window_ms / u64::from(TURNS), ..effort };
+    let mut parts: Vec<Vec<Measured>> = served.iter().map(|_| Vec::new()).collect();
+    for _ in 0..TURNS {
+        for ((server, target), parts) in served.iter().zip(&mut parts) {
+            begins(target);
+            parts.push(measured(load, scenario, server, target, effort)?);
+        }
+    }
+    let whole = served.iter().zip(&parts).map(|((_, target), parts)| {
+        let whole = Measured::together(parts).filter(|whole| whole.requests > 0);
+        Ok((*target, whole.with_context(|| format!("{} at {}: not one answer within the window", scenario.name, target.name))?))
+    });
+    whole.collect()
 }
 
 /// Lets V8 compile: four windows of each scenario, by the longest way into each server.
@@ -114,9 +140,5 @@ fn measured(
         bail!("interrupted");
     }
     let plan = server.plan(target, scenario.ask, effort)?;
-    let measured = load.run(&plan).with_context(|| format!("{} at {}", scenario.name, target.name))?;
-    if measured.requests == 0 {
-        bail!("{} at {}: not one answer within the window", scenario.name, target.name);
-    }
-    Ok(measured)
+    load.run(&plan).with_context(|| format!("{} at {}", scenario.name, target.name))
 }

@@ -66,9 +66,9 @@ pub struct BenchArgs {
 pub struct Effort {
     /// Rounds; in each every target has every scenario once.
     pub rounds: usize,
-    /// Milliseconds before the window.
+    /// Milliseconds before each window.
     pub warmup_ms: u64,
-    /// Milliseconds that are measured.
+    /// Milliseconds that are measured in a round, in all turns together.
     pub window_ms: u64,
     /// How often a cold start is repeated.
     pub starts: usize,
@@ -80,13 +80,17 @@ impl Effort {
     fn of(args: &BenchArgs) -> Self {
         match args.quick {
             true => Self { rounds: 2, warmup_ms: 400, window_ms: 1_200, starts: 2, most_keys: 10_000 },
-            false => Self { rounds: 5, warmup_ms: 1_000, window_ms: 5_000, starts: 5, most_keys: 1_000_000 },
+            false => Self { rounds: 5, warmup_ms: 500, window_ms: 5_000, starts: 5, most_keys: 1_000_000 },
         }
     }
 }
 
 /// Connections that send at once.
 pub const CONNECTIONS: usize = 16;
+
+/// In a round a scenario goes round its targets so often, so that two of them are compared within seconds: the machine's speed changes
+/// within minutes.
+pub const TURNS: u32 = 3;
 
 /// The report of a whole run.
 const WHOLE: &str = "report";

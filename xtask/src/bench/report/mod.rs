@@ -6,10 +6,9 @@ mod tables;
 
 use std::fmt::Write;
 
-use crate::bench::CONNECTIONS;
-use crate::bench::WHOLE;
 use crate::bench::machine::{LOAD_CORE, SERVER_CORE};
 use crate::bench::results::Results;
+use crate::bench::{CONNECTIONS, TURNS, WHOLE};
 
 /// The whole text; `notes` is what a person wrote about the costs.
 pub fn text(results: &Results, notes: Option<&str>) -> String {
@@ -40,8 +39,8 @@ fn head(out: &mut String, results: &Results) {
     let seconds = effort.window_ms as f64 / 1000.0;
     let _ = writeln!(
         out,
-        "{}. {} rounds of {seconds} s for each target in each scenario, interleaved; {CONNECTIONS} kept-alive connections, each of \
-         which sends its next request when the last is answered.\n",
+        "{}. {} rounds of {seconds} s for each target in each scenario, in {TURNS} turns with the other targets in between; {CONNECTIONS} \
+         kept-alive connections, each of which sends its next request when the last is answered.\n",
         results.date.get(..16).unwrap_or(&results.date).replace('T', " ") + " UTC",
         effort.rounds
     );
@@ -101,9 +100,10 @@ const METHOD: &str = "## What was measured how
 - Every answer's status is checked, and a wrong one ends the run. Latency is from before a request is sent until its answer is whole.
 - CPU is user and system time of the server's process tree, from `/proc`, over the window, divided by the answers in it. Memory is the
   resident memory of the tree at the window's end. For Workers the tree has Node in it, which only started workerd.
-- Ratios are of the same round, and their median is given: what else the machine does falls on both. On Spin each
-  round has a fresh process, so that what is slow or fast about one does not look like its target's. On workerd a process stays, as the
-  peers' do, since V8 compiles what is asked often for minutes, and has had each scenario for four windows before the first round.
+- Ratios are of the same round, and their median is given: what else the machine does falls on both, since in a round a scenario goes
+  round its targets several times, for some seconds each; a throughput is the mean of these turns, a latency their median. On Spin
+  each round has a fresh process, so that what is slow or fast about one does not look like its target's. On workerd a process stays, as
+  the peers' do, since V8 compiles what is asked often for minutes, and has had each scenario for four windows before the first round.
 - The no-op target is sent the very same requests, and answers 200 without reading them.
 ";
 
