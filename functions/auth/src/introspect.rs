@@ -27,7 +27,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
 }
 
 async fn access_token<P: Platform>(call: &Call<P>, client: &ClientRow, token: &str) -> Result<Option<Value>, Failure> {
-    let Ok(verified) = caller::verify(&call.platform, &call.settings, token).await? else { return Ok(None) };
+    let Ok(verified) = caller::verify(&call.platform, &call.settings, token, call.now()).await? else { return Ok(None) };
     let (aud, mut told) = match &verified.caller {
         Caller::Tep(claims) => {
             let person = json!({"scope": claims.scope, "sub": claims.sub, "wallet_id": claims.wallet_id});

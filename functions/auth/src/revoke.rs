@@ -28,7 +28,7 @@ async fn given<P: Platform>(call: &Call<P>, token: &str) -> Result<Option<(Clien
         let row: Option<TokenRow> = call.platform.sql().first(stmt!(sql::FIND_TOKEN, sha256_hex(token))).await?;
         return Ok(row.map(|row| (row.client_id, Given::Session { family: row.family, uid: row.uid, app: row.app_id })));
     }
-    Ok(match caller::verify(&call.platform, &call.settings, token).await?.map(|verified| verified.caller) {
+    Ok(match caller::verify(&call.platform, &call.settings, token, call.now()).await?.map(|verified| verified.caller) {
         Ok(Caller::Tep(claims)) => {
             let (family, uid, app) = (claims.session_id.clone(), claims.uid.clone(), claims.aud.clone());
             Some((claims.client_id.clone(), Given::Session { family, uid, app }))

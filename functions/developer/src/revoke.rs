@@ -24,7 +24,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
             let row: Option<sql::TokenRow> = call.platform.sql().first(stmt!(sql::FIND_TOKEN, sha256_hex(token))).await?;
             row.is_some_and(|row| row.developer == developer.id)
         }
-        _ => caller::is_developers(&call.platform, &call.settings, token, &developer.id).await?,
+        _ => caller::is_developers(&call.platform, &call.settings, token, call.now(), &developer.id).await?,
     };
     if own {
         let (actor, target) = (Some(developer.uid.as_str()), Some(developer.id.as_str()));

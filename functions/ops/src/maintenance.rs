@@ -5,7 +5,7 @@ use crate::{alerts, audit_log};
 use serde_json::{Map, Value, json};
 use tmcp_http::trace::{Trace, request_id};
 use tmcp_http::{Call, Failure, Reply, Settings, internal};
-use tmcp_ports::Platform;
+use tmcp_ports::{Clock, Platform};
 use tmcp_protocol::routes::{
     INTERNAL_MAINTAIN_ACCOUNT, INTERNAL_MAINTAIN_AUTH, INTERNAL_MAINTAIN_BROKER, INTERNAL_MAINTAIN_CONSENT,
     INTERNAL_MAINTAIN_DEVELOPER, INTERNAL_MAINTAIN_IDENTITY, INTERNAL_MAINTAIN_SAML, INTERNAL_MAINTAIN_STORAGE, Route,
@@ -62,7 +62,7 @@ async fn audited<P: Platform>(platform: &P, settings: &Settings) -> Result<Value
 
 /// The same without a request: the `scheduled` event.
 pub async fn run_scheduled<P: Platform>(platform: &P) -> Result<(bool, Value), Failure> {
-    let settings = Settings::of(platform)?;
+    let settings = Settings::of(platform, platform.clock().now())?;
     let trace = Trace::take_up(None, platform.random());
     let id = request_id(None, platform.random());
     Ok(run(platform, &settings, &trace, &id).await)

@@ -36,6 +36,14 @@ pub(crate) struct Notes {
     pub code: Option<&'static str>,
 }
 
+impl Notes {
+    /// What went wrong, for the log: the code that the caller was told, and the cause that they were not.
+    pub fn reason(&self) -> Option<String> {
+        let parts: Vec<&str> = [self.code, self.cause.as_deref()].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(": "))
+    }
+}
+
 /// [`Notes`], shared along the way of one request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Notebook(Arc<Mutex<Notes>>);

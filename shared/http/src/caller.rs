@@ -5,7 +5,7 @@ use crate::settings::Settings;
 use crate::subject::{Held, PLATFORM, SubjectId};
 use http::{HeaderMap, header};
 use std::sync::Arc;
-use tmcp_ports::{Clock, Memo, Platform, Signer};
+use tmcp_ports::{Memo, Platform, Signer};
 use tmcp_protocol::Millis;
 use tmcp_protocol::token::{ClientClaims, DeveloperClaims, Kind, PlatformClaims, TepClaims, TokenError, TokenKind, Unverified};
 
@@ -140,13 +140,24 @@ async fn check<P: Platform>(
 
 /// Verifies a token of a person or an app: signature first, then claims. What verified is remembered for a while, by the token itself:
 /// nothing reads the memory's names.
-pub async fn verify<P: Platform>(platform: &P, settings: &Settings, text: &str) -> Result<Result<Verified, TokenError>, Failure> {
-    verify_as(platform, settings, text, read).await
+pub async fn verify<P: Platform>(
+    platform: &P,
+    settings: &Settings,
+    text: &str,
+    now: Millis,
+) -> Result<Result<Verified, TokenError>, Failure> {
+    verify_as(platform, settings, text, now, read).await
 }
 
 /// Whether a token is one of a developer, by their id.
-pub async fn is_developers<P: Platform>(platform: &P, settings: &Settings, text: &str, developer: &str) -> Result<bool, Failure> {
-    let verified = verify_as(platform, settings, text, read_developer).await?;
+pub async fn is_developers<P: Platform>(
+    platform: &P,
+    settings: &Settings,
+    text: &str,
+    now: Millis,
+    developer: &str,
+) -> Result<bool, Failure> {
+    let verified = verify_as(platform, settings, text, now, read_developer).await?;
     Ok(matches!(verified, Ok(Verified { caller: Caller::Developer(claims), .. }) if claims.developer_id == developer))
 }
 
@@ -155,9 +166,9 @@ pub(crate) async fn verify_as<P: Platform>(
     platform: &P,
     settings: &Settings,
     text: &str,
+    now: Millis,
     read: Read,
 ) -> Result<Result<Verified, TokenError>, Failure> {
-    let now = platform.clock().now();
     if !P::Memo::REMEMBERS {
         return check(platform, settings, text, now, read).await;
     }

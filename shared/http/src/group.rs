@@ -23,9 +23,9 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use tmcp_ports::{Clock, Entities, Log, Memo, Platform};
-use tmcp_protocol::ErrorCode;
 use tmcp_protocol::limits::LimitClass;
 use tmcp_protocol::routes::{Access, ErrorForm, Function, INTERNAL_ORIGINS, Method, ROUTES, Route};
+use tmcp_protocol::{ErrorCode, Millis};
 
 /// A scheme, a host name of 253 bytes at most and a port; nothing longer was ever registered.
 const MAX_ORIGIN: usize = 300;
@@ -42,6 +42,8 @@ pub struct Around<P: Platform> {
     pub(crate) request_id: String,
     pub(crate) trace: Trace,
     pub(crate) address: Address,
+    /// When the request came.
+    pub(crate) began: Millis,
     pub(crate) notes: Notebook,
 }
 
@@ -63,6 +65,7 @@ struct Bound<P: Platform> {
 /// A finished group: made once per isolate.
 pub struct Service<P: Platform> {
     function: Function,
+    /// Rows that name more of their path come first.
     bound: Arc<[Bound<P>]>,
     run: Run<P>,
     origins: Option<Origins<P>>,
@@ -126,7 +129,9 @@ impl<P: Platform, C: Callers> Group<P, C> {
     }
 
     /// The finished group.
-    pub fn build(self) -> Service<P> {
+    pub fn build(mut self) -> Service<P> {
+        // Of several rows that have a path, the first is the one that names more of it.
+        self.bound.sort_by_key(|bound| bound.route.path.matches('{').count());
         // One type for all handlers, so that the way to them is compiled once and not for each.
         let run: Run<P> = |route, request, around, handler| Box::pin(pipeline::run::<P, C>(route, request, around, handler));
         let headers = Arc::new(self.headers);
@@ -212,9 +217,7 @@ impl<P: Platform> Service<P> {
         let is_head = method == HttpMethod::HEAD;
         let takes = |route: &Route| route.method.as_str() == method.as_str() || (is_head && route.method == Method::Get);
         let fits = |bound: &&Bound<P>| matches(bound.route, path);
-        let taking = self.bound.iter().filter(|bound| takes(bound.route));
-        let best = taking.filter(fits).min_by_key(|bound| bound.route.path.matches('{').count());
-        if let Some(Bound { route, handler }) = best {
+        if let Some(Bound { route, handler }) = self.bound.iter().find(|bound| takes(bound.route) && fits(bound)) {
             let response = (self.run)(route, request, around.clone(), handler.clone()).await;
             return if is_head { without_body(response) } else { response };
         }
@@ -284,10 +287,10 @@ pub async fn serve<P: Platform>(service: &Service<P>, platform: P, request: Requ
     let began = platform.clock().now();
     let id = request_id(text(request.headers(), "x-request-id"), platform.random());
     let trace = Trace::take_up(text(request.headers(), "traceparent"), platform.random());
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, is_internal) = (request.method().clone(), request.uri().path().starts_with("/internal/"));
     let notes = Notebook::default();
     let (mut log_requests, mut sample) = (true, 1);
-    let mut response = match Settings::of(&platform) {
+    let mut response = match Settings::of(&platform, began) {
         Ok(settings) => {
             (log_requests, sample) = (settings.log_requests, settings.metrics_sample);
             let around = Arc::new(Around {
@@ -296,6 +299,7 @@ pub async fn serve<P: Platform>(service: &Service<P>, platform: P, request: Requ
                 request_id: id.clone(),
                 trace,
                 address,
+                began,
                 notes: notes.clone(),
             });
             let origin = request.headers().get(header::ORIGIN).cloned();
@@ -314,7 +318,7 @@ pub async fn serve<P: Platform>(service: &Service<P>, platform: P, request: Requ
     let (uid, app) = &notes.names;
     let status = response.status().as_u16();
     // The pattern, not the path: a storage key is the user's own.
-    let route = notes.route.unwrap_or(if path.starts_with("/internal/") { "internal" } else { "none" });
+    let route = notes.route.unwrap_or(if is_internal { "internal" } else { "none" });
     let (function, conflicts) = (service.function.as_str(), platform.entities().conflicts());
     let answered = Answered { function, route, method: &method, status, ms, code: notes.code, conflicts };
     metrics::count(&platform, sample, now, &answered);
@@ -332,7 +336,7 @@ pub async fn serve<P: Platform>(service: &Service<P>, platform: P, request: Requ
         "ms": ms,
         "uid": uid,
         "app": app,
-        "cause": notes.cause,
+        "cause": notes.reason(),
     });
     platform.log().line(&line.to_string());
     response
@@ -347,7 +351,7 @@ const X_RATELIMIT_BURST: HeaderName = HeaderName::from_static("x-ratelimit-burst
 const X_RATELIMIT_BURST_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-burst-remaining");
 
 /// What every answer says of itself, whatever it is.
-fn finish(response: &mut Response, notes: &crate::call::Notes, id: &str, now: tmcp_protocol::Millis) {
+fn finish(response: &mut Response, notes: &crate::call::Notes, id: &str, now: Millis) {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(X_REQUEST_ID, id);

@@ -153,7 +153,7 @@ async fn holder<P: Platform, C: Callers>(
 ) -> Result<Caller, Failure> {
     let text = caller::bearer(headers).ok_or_else(|| Failure::token("no token"))?;
     let other_kind = || Failure::new(ErrorCode::InsufficientPermissions, "this route takes a token of another kind");
-    let caller = match caller::verify_as(&around.platform, &around.settings, text, C::READ).await? {
+    let caller = match caller::verify_as(&around.platform, &around.settings, text, around.began, C::READ).await? {
         Ok(verified) => verified.caller,
         Err(TokenError::OtherKind) => return Err(other_kind()),
         Err(error) => return Err(Failure::token(error.to_string())),

@@ -129,7 +129,7 @@ pub async fn of_token<P: Platform>(
     token: &str,
     matrix_user_id: Option<MatrixUserId>,
 ) -> Result<Result<Person, String>, Failure> {
-    match caller::verify(&call.platform, &call.settings, token).await? {
+    match caller::verify(&call.platform, &call.settings, token, call.now()).await? {
         Ok(verified) => Ok(match verified.caller {
             Caller::Platform(claims) => Ok(Person {
                 uid: claims.sub.clone(),

@@ -44,10 +44,7 @@ pub(crate) async fn run<P: Platform, C: Callers>(
         Err(failure) => {
             around.notes.write(|notes| {
                 notes.code = Some(failure.code().as_str());
-                notes.cause = Some(match failure.cause() {
-                    Some(cause) => format!("{}: {cause}", failure.code().as_str()),
-                    None => failure.code().as_str().to_owned(),
-                });
+                notes.cause = failure.cause().map(str::to_owned);
             });
             failure.into_response(errors, &around.request_id, around.platform.clock().now())
         }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use tmcp_ports::{Clock, Config, Memo, Platform};
-use tmcp_protocol::Secret;
 use tmcp_protocol::jwk::{KeySet, PublicJwk};
 use tmcp_protocol::limits::Limits;
 use tmcp_protocol::service::ServiceKeys;
+use tmcp_protocol::{Millis, Secret};
 
 /// How long parsed configuration is remembered.
 const REMEMBER_MS: i64 = 60_000;
@@ -90,9 +90,9 @@ impl Settings {
         })
     }
 
-    /// The settings in force.
-    pub fn of(platform: &impl Platform) -> Result<Arc<Self>, InvalidSetting> {
-        remembered(platform, "settings", |platform| Self::read(platform.config()))
+    /// The settings in force, `now` as the platform's clock says: every request asks, and a look at the clock costs.
+    pub fn of(platform: &impl Platform, now: Millis) -> Result<Arc<Self>, InvalidSetting> {
+        remembered_at(platform, now, "settings", |platform| Self::read(platform.config()))
     }
 }
 
@@ -102,7 +102,15 @@ pub fn remembered<P: Platform, T: Send + Sync + 'static>(
     key: &str,
     read: impl FnOnce(&P) -> Result<T, InvalidSetting>,
 ) -> Result<Arc<T>, InvalidSetting> {
-    let now = platform.clock().now();
+    remembered_at(platform, platform.clock().now(), key, read)
+}
+
+fn remembered_at<P: Platform, T: Send + Sync + 'static>(
+    platform: &P,
+    now: Millis,
+    key: &str,
+    read: impl FnOnce(&P) -> Result<T, InvalidSetting>,
+) -> Result<Arc<T>, InvalidSetting> {
     if let Some(found) = platform.memo().get::<Arc<T>>(key, now) {
         return Ok(found);
     }
@@ -139,7 +147,7 @@ mod tests {
         for (name, value, problem) in cases {
             let platform = TestPlatform::new();
             platform.set(name, value);
-            let error = Settings::of(&platform).err().expect("an error").to_string();
+            let error = Settings::of(&platform, Millis(0)).err().expect("an error").to_string();
             assert!(error.contains(name) && error.contains(problem), "{error}");
             assert!(!error.contains("short-secret"));
         }

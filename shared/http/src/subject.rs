@@ -29,7 +29,7 @@ pub struct SubjectId(String);
 impl SubjectId {
     /// A user in an app, or on the [`PLATFORM`].
     pub fn user(uid: &Uid, app: &str) -> Self {
-        Self(format!("u:{uid}:{app}"))
+        Self(["u:", uid.as_str(), ":", app].concat())
     }
 
     /// A confidential client, acting for itself.
@@ -49,7 +49,7 @@ impl SubjectId {
 
     /// A source address.
     pub fn address(address: &crate::Address) -> Self {
-        Self(format!("a:{}", address.as_str()))
+        Self(["a:", address.as_str()].concat())
     }
 }
 

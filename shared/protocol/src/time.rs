@@ -1,8 +1,7 @@
 //! Times: milliseconds since the Unix epoch inside, RFC 3339 in UTC on the wire.
 
+use chrono::{DateTime, Datelike, SecondsFormat};
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// A moment, in milliseconds since the Unix epoch.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,15 +26,15 @@ impl Millis {
 
     /// Reads RFC 3339, of any offset; what is finer than a millisecond is cut.
     pub fn parse(text: &str) -> Option<Self> {
-        let moment = chrono::DateTime::parse_from_rfc3339(text).ok()?;
+        let moment = DateTime::parse_from_rfc3339(text).ok()?;
         Some(Self(moment.timestamp_millis()))
     }
 
-    /// RFC 3339 in UTC with milliseconds, as every `*_at` and `timestamp` field of TMCP shows it.
+    /// RFC 3339 in UTC with milliseconds, as every `*_at` and `timestamp` field of TMCP shows it. A year that has not four digits, which
+    /// RFC 3339 has no room for, is shown as the epoch.
     pub fn rfc3339(self) -> String {
-        let whole = OffsetDateTime::from_unix_timestamp(self.seconds()).ok().and_then(|moment| moment.format(&Rfc3339).ok());
-        let whole = whole.unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned());
-        format!("{}.{:03}Z", whole.trim_end_matches('Z'), self.0.rem_euclid(1000))
+        let moment = DateTime::from_timestamp_millis(self.0).filter(|moment| (0..=9999).contains(&moment.year()));
+        moment.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
     }
 }
 
@@ -47,6 +46,11 @@ mod tests {
     fn shows_utc() {
         assert_eq!(Millis(0).rfc3339(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Millis(1_795_305_600_123).rfc3339(), "2026-11-22T00:00:00.123Z");
+        assert_eq!(Millis(-1).rfc3339(), "1969-12-31T23:59:59.999Z");
+        assert_eq!(Millis(253_402_300_799_999).rfc3339(), "9999-12-31T23:59:59.999Z");
+        for far in [253_402_300_800_000, -62_167_219_200_001, i64::MAX, i64::MIN] {
+            assert_eq!(Millis(far).rfc3339(), "1970-01-01T00:00:00.000Z");
+        }
     }
 
     #[test]

@@ -59,7 +59,8 @@ pub async fn to_web(response: http::Response<Body>) -> worker::Result<web_sys::R
 fn told(status: u16, headers: &HeaderMap) -> (Like, String) {
     let (mut shared, mut own, mut values) = (String::with_capacity(384), String::with_capacity(192), String::with_capacity(128));
     for (name, value) in headers {
-        let Ok(value) = value.to_str() else { continue };
+        // As `to_str`, which looks at each byte by itself.
+        let Some(value) = std::str::from_utf8(value.as_bytes()).ok().filter(|value| value.is_ascii()) else { continue };
         let (names, values) = if is_shared(name.as_str(), value) { (&mut shared, None) } else { (&mut own, Some(&mut values)) };
         push(names, name.as_str());
         push(values.unwrap_or(names), value);

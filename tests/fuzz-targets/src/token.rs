@@ -36,7 +36,7 @@ fn world<T>(run: impl FnOnce(&World) -> T) -> T {
             let platform = TestPlatform::new();
             let good = tep(&platform, 1, "ma_a", "storage:read storage:write");
             let ring = KeySet::parse_private(private_ring()).expect("the test ring");
-            let settings = Settings::of(&platform).expect("the test settings");
+            let settings = Settings::of(&platform, platform.clock().now()).expect("the test settings");
             World { settings, ring, good, platform }
         }))
     })
@@ -110,7 +110,8 @@ fn changed(mut input: Input<'_>) {
         }
         let Ok(text) = String::from_utf8(bytes) else { return };
         as_it_comes(&text);
-        let verified = done(caller::verify(&world.platform, &world.settings, &text)).expect("the signer works");
+        let verified = done(caller::verify(&world.platform, &world.settings, &text, world.platform.clock().now()))
+            .expect("the signer works");
         assert_eq!(verified.is_ok(), text == world.good, "a changed token verifies: {text}");
     });
 }
@@ -134,7 +135,8 @@ fn signed(mut input: Input<'_>) {
         }
         let signature = tmcp_rs256::sign(key, body.as_bytes()).expect("a signature");
         let text = text(&signature);
-        let verified = done(caller::verify(&world.platform, &world.settings, &text)).expect("the signer works");
+        let verified = done(caller::verify(&world.platform, &world.settings, &text, world.platform.clock().now()))
+            .expect("the signer works");
         let Ok(verified) = verified else { return };
         assert!(verified.until > world.platform.clock().now(), "an expired token verifies");
         match verified.caller {

@@ -9,9 +9,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tmcp_e2e::{Answer, Ask, MatrixUser, World};
+use tmcp_protocol::Millis;
 
 /// How long an answer may take. Nothing that the load asks for takes so long; a server that is killed closes its connections.
 const LIMIT: Duration = Duration::from_secs(45);
@@ -151,6 +150,5 @@ pub fn body(answer: &Answer) -> Value {
 
 /// A moment as an answer shows it, in milliseconds since 1970.
 pub fn moment(text: &Value) -> Option<i64> {
-    let moment = OffsetDateTime::parse(text.as_str()?, &Rfc3339).ok()?;
-    i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok()
+    Millis::parse(text.as_str()?).map(|moment| moment.0)
 }
