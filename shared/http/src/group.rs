@@ -65,7 +65,6 @@ struct Bound<P: Platform> {
 /// A finished group: made once per isolate.
 pub struct Service<P: Platform> {
     function: Function,
-    /// Rows that name more of their path come first.
     bound: Arc<[Bound<P>]>,
     run: Run<P>,
     origins: Option<Origins<P>>,
@@ -128,10 +127,8 @@ impl<P: Platform, C: Callers> Group<P, C> {
         ours.filter(|route| !is_bound(route) || is_lost(route)).collect()
     }
 
-    /// The finished group.
-    pub fn build(mut self) -> Service<P> {
-        // Of several rows that have a path, the first is the one that names more of it.
-        self.bound.sort_by_key(|bound| bound.route.path.matches('{').count());
+    /// The finished group. On Spin that is made at every request: what is done here is done there each time.
+    pub fn build(self) -> Service<P> {
         // One type for all handlers, so that the way to them is compiled once and not for each.
         let run: Run<P> = |route, request, around, handler| Box::pin(pipeline::run::<P, C>(route, request, around, handler));
         let headers = Arc::new(self.headers);
@@ -217,7 +214,9 @@ impl<P: Platform> Service<P> {
         let is_head = method == HttpMethod::HEAD;
         let takes = |route: &Route| route.method.as_str() == method.as_str() || (is_head && route.method == Method::Get);
         let fits = |bound: &&Bound<P>| matches(bound.route, path);
-        if let Some(Bound { route, handler }) = self.bound.iter().find(|bound| takes(bound.route) && fits(bound)) {
+        let taking = self.bound.iter().filter(|bound| takes(bound.route));
+        let best = taking.filter(fits).min_by_key(|bound| bound.route.path.matches('{').count());
+        if let Some(Bound { route, handler }) = best {
             let response = (self.run)(route, request, around.clone(), handler.clone()).await;
             return if is_head { without_body(response) } else { response };
         }
