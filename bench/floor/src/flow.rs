@@ -55,6 +55,8 @@ pub struct Asked<'a> {
     pub method: &'a str,
     pub path: &'a str,
     pub bearer: &'a str,
+    /// Of the client, whose bucket is drawn from where there is no token.
+    pub address: &'a str,
     pub body: &'a str,
 }
 
@@ -114,11 +116,11 @@ pub fn headers(status: u16) -> Vec<(&'static str, &'static str)> {
 pub async fn answer<C: Calls + Clone + 'static>(calls: &C, asked: &Asked<'_>) -> Result<(u16, String), Fault> {
     match (asked.method, asked.path) {
         ("GET", "/.well-known/jwks.json") => {
-            calls.hop("a:127.0.0.1").await?;
+            calls.hop(&format!("a:{}", asked.address)).await?;
             Ok((200, calls.setting("JWKS")))
         }
-        ("POST", "/oauth2/token") if asked.body.contains("refresh_token=") => refresh(calls, asked.body).await,
-        ("POST", "/oauth2/token") => exchange(calls, asked.body).await,
+        ("POST", "/oauth2/token") if asked.body.contains("refresh_token=") => refresh(calls, asked).await,
+        ("POST", "/oauth2/token") => exchange(calls, asked).await,
         (method, path) => {
             let key = path.strip_prefix("/api/v1/storage/").unwrap_or_default();
             if !calls.verify(asked.bearer).await? {
@@ -232,9 +234,9 @@ async fn collect<C: Calls>(calls: &C, past: i64) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn client<C: Calls>(calls: &C, form: &str) -> Result<(), Fault> {
-    calls.hop("a:127.0.0.1").await?;
-    let rows = calls.query(auth_sql::CLIENT, vec![json!(field(form, "client_id"))]).await?;
+async fn client<C: Calls>(calls: &C, asked: &Asked<'_>) -> Result<(), Fault> {
+    calls.hop(&format!("a:{}", asked.address)).await?;
+    let rows = calls.query(auth_sql::CLIENT, vec![json!(field(asked.body, "client_id"))]).await?;
     rows.first().map(|_| ()).ok_or_else(|| "no such client".to_owned())
 }
 
@@ -251,8 +253,9 @@ fn opaque<C: Calls>(calls: &C) -> String {
     format!("rt_{}{}", hex(&calls.random()), hex(&calls.random()))
 }
 
-async fn refresh<C: Calls>(calls: &C, form: &str) -> Result<(u16, String), Fault> {
-    client(calls, form).await?;
+async fn refresh<C: Calls>(calls: &C, asked: &Asked<'_>) -> Result<(u16, String), Fault> {
+    client(calls, asked).await?;
+    let form = asked.body;
     let old = hash(field(form, "refresh_token"));
     let rows = calls.query(auth_sql::FIND_TOKEN, vec![json!(old)]).await?;
     let row = rows.first().ok_or("no such token")?;
@@ -273,8 +276,9 @@ async fn refresh<C: Calls>(calls: &C, form: &str) -> Result<(u16, String), Fault
 const AUDIT: &str = "INSERT INTO audit (id, at, action, outcome, actor, target, address, request_id, detail) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
-async fn exchange<C: Calls>(calls: &C, form: &str) -> Result<(u16, String), Fault> {
-    client(calls, form).await?;
+async fn exchange<C: Calls>(calls: &C, asked: &Asked<'_>) -> Result<(u16, String), Fault> {
+    client(calls, asked).await?;
+    let form = asked.body;
     let platform = field(form, "subject_token");
     if !calls.verify(platform).await? {
         return Ok((401, "{}".to_owned()));

@@ -13,19 +13,33 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use tmcp_aes256gcm::PureAead;
-use tmcp_ports::{Aead, SqlError, rows};
+use tmcp_ports::{Aead, RandomAhead, SqlError, rows};
 use tmcp_protocol::jwk::KeySet;
 
 /// The entity's row, read and written under its version.
 const LOAD: &str = "SELECT version, state, due_at FROM entities WHERE kind = ?1 AND id = ?2";
+const ADD: &str = "INSERT INTO entities (kind, id, version, state, due_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+    ON CONFLICT (kind, id) DO NOTHING RETURNING version";
 const SAVE: &str = "UPDATE entities SET version = ?3, state = ?4, due_at = ?5 WHERE kind = ?1 AND id = ?2 AND version = ?6 \
     RETURNING version";
+/// What is kept of a client's address that nobody asked for before.
+const NEW: &str = r#"{"generation":0,"buckets":{"address":{"level":4799999940000,"at":1796033436873,"window_ms":60000}},"ended":{},"used_at":1796033436873}"#;
 /// One of so many requests is counted: the product's `METRICS_SAMPLE`, as it is deployed.
 const SAMPLE: u32 = 10;
 /// What is counted, in one statement. The product does it when its response has left, which is as much work.
 const COUNT: &str = "INSERT INTO metrics (kind, labels, count, amount) \
     SELECT j.value ->> 'kind', j.value ->> 'labels', j.value ->> 'count', j.value ->> 'amount' FROM json_each(?1) j WHERE true \
     ON CONFLICT (kind, labels) DO UPDATE SET count = count + excluded.count, amount = amount + excluded.amount";
+
+thread_local! {
+    /// Of this instance, as the product's.
+    static AHEAD: RefCell<RandomAhead<96>> = const { RefCell::new(RandomAhead::new()) };
+}
+
+fn random(bytes: &mut [u8]) {
+    let fetch = |bytes: &mut [u8]| bytes.copy_from_slice(&wasi::random::random::get_random_bytes(bytes.len() as u64));
+    AHEAD.with_borrow_mut(|ahead| ahead.fill(bytes, fetch));
+}
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -49,6 +63,21 @@ impl OnSpin {
         }
         let open = Connection::open_default().map_err(failed)?;
         Ok(self.0.database.get_or_init(|| open))
+    }
+
+    /// One draw; whether it was stored, rather than another request's in between.
+    fn draw(&self, id: &str) -> Result<bool, Fault> {
+        let (kind, id) = (Value::from("subject"), Value::from(id));
+        let rows = self.run(LOAD, &[kind.clone(), id.clone()])?;
+        let stored = match rows.first() {
+            Some(row) => {
+                let version = row.get("version").and_then(Value::as_i64).unwrap_or_default();
+                let [state, due] = ["state", "due_at"].map(|name| row.get(name).cloned().unwrap_or_default());
+                self.run(SAVE, &[kind, id, Value::from(version + 1), state, due, Value::from(version)])?
+            }
+            None => self.run(ADD, &[kind, id, Value::from(1), Value::from(NEW), Value::from(i64::from(u32::MAX) * 1000)])?,
+        };
+        Ok(!stored.is_empty())
     }
 
     fn run(&self, sql: &str, args: &[Value]) -> Result<Vec<Value>, Fault> {
@@ -108,13 +137,8 @@ impl Calls for OnSpin {
     }
 
     async fn hop(&self, id: &str) -> Result<(), Fault> {
-        let (kind, id) = (Value::from("subject"), Value::from(id));
-        let rows = self.run(LOAD, &[kind.clone(), id.clone()])?;
-        if let Some(row) = rows.first() {
-            let version = row.get("version").and_then(Value::as_i64).unwrap_or_default();
-            let (state, due) = (row.get("state").cloned().unwrap_or_default(), row.get("due_at").cloned().unwrap_or_default());
-            self.run(SAVE, &[kind, id, Value::from(version + 1), state, due, Value::from(version)])?;
-        }
+        // A draw that lost to another request is drawn again: a limit counts every one.
+        while !self.draw(id)? {}
         Ok(())
     }
 
@@ -130,7 +154,7 @@ impl Calls for OnSpin {
     async fn sign(&self, message: &str) -> Result<Vec<u8>, Fault> {
         let keys = KeySet::parse_private(&self.setting("SIGNING_KEYS")).map_err(failed)?;
         let key = keys.keys.first().ok_or("no key")?;
-        tmcp_rs256::sign(key, message.as_bytes()).map_err(failed)
+        tmcp_rs256::sign(key, message.as_bytes(), &random).map_err(failed)
     }
 
     fn aead(&self) -> &impl Aead {
@@ -145,8 +169,7 @@ impl Calls for OnSpin {
 
     fn random(&self) -> [u8; 16] {
         let mut bytes = [0; 16];
-        // Without randomness there is no benchmark: two tokens would be the same, and the next insertion fails.
-        let _ = getrandom::getrandom(&mut bytes);
+        random(&mut bytes);
         bytes
     }
 
@@ -171,7 +194,9 @@ async fn handle(request: Request) -> anyhow::Result<impl IntoResponse> {
     let bearer = request.header("authorization").and_then(|value| value.as_str()).unwrap_or_default();
     let bearer = bearer.strip_prefix("Bearer ").unwrap_or_default();
     let body = std::str::from_utf8(request.body()).unwrap_or_default();
-    let asked = Asked { method: &request.method().to_string(), path: request.path(), bearer, body };
+    let address = request.header("spin-client-addr").and_then(|value| value.as_str()).unwrap_or_default();
+    let address = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let asked = Asked { method: &request.method().to_string(), path: request.path(), bearer, address, body };
     let (status, body) = flow::answer(&calls, &asked).await.map_err(anyhow::Error::msg)?;
     let [a, b, c, d, ..] = calls.random();
     if u32::from_le_bytes([a, b, c, d]) % SAMPLE == 0 {

@@ -154,15 +154,15 @@ fn decoded(text: &str) -> Result<Vec<u8>, Fault> {
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let bearer = request.headers().get("authorization")?.unwrap_or_default();
+    let address = request.headers().get("cf-connecting-ip")?.unwrap_or_default();
     let (method, url) = (request.method(), request.url());
     let body = if method == "GET" { JsValue::NULL } else { JsFuture::from(request.text()?).await? };
     let body = body.as_string().unwrap_or_default();
     let platform = WorkersPlatform::of_schedule(&env);
     let calls = OnWorkers(Rc::new(Inside { env, context, platform }));
     let bearer = bearer.strip_prefix("Bearer ").unwrap_or_default();
-    let (status, body) = flow::answer(&calls, &Asked { method: &method, path: path_of(&url), bearer, body: &body })
-        .await
-        .map_err(worker::Error::RustError)?;
+    let asked = Asked { method: &method, path: path_of(&url), bearer, address: &address, body: &body };
+    let (status, body) = flow::answer(&calls, &asked).await.map_err(worker::Error::RustError)?;
     let init = web_sys::ResponseInit::new();
     init.set_status(status);
     // As an object: pairs would take workerd three times as long.

@@ -6,6 +6,7 @@ use crate::sql::{self, HolderRow};
 use http::{HeaderMap, header};
 use tmcp_http::body;
 use tmcp_http::cookie::{self, Cookie};
+use tmcp_http::headers::text;
 use tmcp_http::people::Names;
 use tmcp_http::subject::{self, Held, PLATFORM, SubjectId};
 use tmcp_http::{Call, Failure, sha256_hex};
@@ -24,7 +25,7 @@ const MAX_AGENT: usize = 200;
 
 /// What a browser calls itself.
 pub fn agent(headers: &HeaderMap) -> String {
-    cut(headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default())
+    cut(headers.get(header::USER_AGENT).and_then(text).unwrap_or_default())
 }
 
 /// As much of it as is kept.

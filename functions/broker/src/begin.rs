@@ -22,6 +22,7 @@ use http::header;
 use serde::Deserialize;
 use serde_json::json;
 use tmcp_http::cookie::{self, Cookie};
+use tmcp_http::headers::text;
 use tmcp_http::page::is_ours;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
@@ -36,7 +37,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         return Err(Failure::invalid("this link leads elsewhere"));
     }
     // Another site's page cannot sign somebody in who did not ask for it: they come to our own page first.
-    let site = call.headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    let site = call.headers.get("sec-fetch-site").and_then(text);
     if !matches!(site, None | Some("same-origin" | "none")) {
         return Ok(Reply::see_other(&go_on));
     }

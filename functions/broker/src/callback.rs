@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tmcp_http::body::Form;
 use tmcp_http::cookie::{self, Cookie};
+use tmcp_http::headers::text;
 use tmcp_http::{Call, Failure, Reply};
 use tmcp_ports::Platform;
 use tmcp_proof::{Introduction, Known, Leaving, Refusal, introduce};
@@ -68,7 +69,7 @@ pub async fn handle<P: Platform>(call: Call<P>) -> Result<Reply, Failure> {
         Known::Person(person) => person,
     };
     call.is_about(Some(person.uid.as_str()), None);
-    let agent = call.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let agent = call.headers.get(header::USER_AGENT).and_then(text).unwrap_or_default();
     let replaces = cookie::sent(&call, Cookie::Session);
     let body = json!({"uid": person.uid, "names": person.names, "agent": agent, "address": address, "replaces": replaces,
         "generation": person.generation,        "proven_at": person.proven_at});

@@ -27,6 +27,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use tmcp_http::cors::Reader;
+use tmcp_http::headers::text;
 use tmcp_http::{Call, Failure, Reply, people};
 use tmcp_ports::{OutboundRequest, Platform, Sql, stmt};
 use tmcp_proof::Homeserver;
@@ -136,7 +137,7 @@ struct Own {
 async fn at_homeserver<P: Platform>(call: &Call<P>, row: &ProfileRow) -> Result<Option<Own>, Failure> {
     let Some(token) = call.headers.get(TOKEN) else { return Ok(None) };
     let refused = || Failure::new(ErrorCode::InvalidMatrixCredentials, "the Matrix token is not this person's");
-    let token = token.to_str().ok().filter(|token| tmcp_proof::is_token(token)).ok_or_else(refused)?;
+    let token = text(token).filter(|token| tmcp_proof::is_token(token)).ok_or_else(refused)?;
     let (id, token) = (matrix_id(row)?.clone(), Secret::new(token));
     let homeserver = tmcp_proof::find(call, Some(id.server())).await?.ok_or_else(refused)?;
     match matrix::whoami(call, &homeserver, Some(&id), &token).await? {

@@ -1,6 +1,7 @@
 //! Bodies: read under a limit, of the type that the route takes, parsed with the place of a mistake named.
 
 use crate::failure::Failure;
+use crate::headers::text;
 use axum_core::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
@@ -21,7 +22,7 @@ pub fn is_form(headers: &HeaderMap) -> bool {
 }
 
 fn media_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let value = text(headers.get(header::CONTENT_TYPE)?)?;
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
 }
 
@@ -43,7 +44,7 @@ pub(crate) async fn read(kind: routes::Body, headers: &HeaderMap, body: Body) ->
         let message = format!("the body must be {}", expected.join(" or "));
         return Err(Failure::new(ErrorCode::UnsupportedMediaType, message));
     }
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(text).and_then(|v| v.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }

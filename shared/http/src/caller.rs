@@ -1,6 +1,7 @@
 //! Who calls: tokens are verified here, and nowhere else.
 
 use crate::failure::Failure;
+use crate::headers::text;
 use crate::settings::Settings;
 use crate::subject::{Held, PLATFORM, SubjectId};
 use http::{HeaderMap, header};
@@ -75,9 +76,7 @@ impl Caller {
 
 /// The bearer token of a request (RFC 6750 section 2.1); `None` where there is none.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    // Looks at words, where `to_str` looks at each byte of what is long.
-    let value = std::str::from_utf8(headers.get(header::AUTHORIZATION)?.as_bytes()).ok().filter(|value| value.is_ascii())?;
-    let (scheme, token) = value.split_once(' ')?;
+    let (scheme, token) = text(headers.get(header::AUTHORIZATION)?)?.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim())
 }
 

@@ -1,6 +1,7 @@
 //! Our cookies. Any function that answers a browser may have to set or read one.
 
 use crate::call::Call;
+use crate::headers::text;
 use http::header;
 use std::fmt::Write;
 use tmcp_ports::Platform;
@@ -54,7 +55,7 @@ fn is_https(issuer: &str) -> bool {
 /// What the browser sent of a cookie.
 pub fn sent<P: Platform>(call: &Call<P>, cookie: Cookie) -> Option<String> {
     let name = cookie.name(&call.settings.issuer);
-    let cookies = call.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let cookies = call.headers.get_all(header::COOKIE).iter().filter_map(text);
     let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned())
 }

@@ -2,6 +2,7 @@
 
 use crate::body::Form;
 use crate::call::percent_decode;
+use crate::headers::text;
 use crate::{Call, Failure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,8 +19,9 @@ pub fn refused(cause: &'static str) -> Failure {
 /// Id and secret of a Basic header: each form-encoded before it was joined (RFC 6749 section 2.3.1).
 pub fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, Failure> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let text = value.to_str().ok().and_then(|text| text.split_once(' '));
-    let Some(("Basic" | "basic", encoded)) = text else { return Err(refused("another scheme than Basic")) };
+    let Some(("Basic" | "basic", encoded)) = text(value).and_then(|value| value.split_once(' ')) else {
+        return Err(refused("another scheme than Basic"));
+    };
     let pair = STANDARD.decode(encoded.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let decode = |part: &str| percent_decode(&part.replace('+', " "));
     pair.as_deref()

@@ -4,7 +4,7 @@ use crate::address::Address;
 use crate::call::{Call, Notebook};
 use crate::cors::{self, OriginInfo};
 use crate::failure::{Failure, Reply};
-use crate::headers::Headers;
+use crate::headers::{self, Headers};
 use crate::holders::{Callers, Everybody};
 use crate::internal;
 use crate::metrics::{self, Answered};
@@ -193,7 +193,7 @@ impl<P: Platform> Service<P> {
         }
         let mut response = self.route(request, around).await;
         if let Some(origin) = origin
-            && let Ok(text) = origin.to_str()
+            && let Some(text) = headers::text(origin)
         {
             response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
             match Box::pin(self.origin_info(around, text)).await {
@@ -235,9 +235,9 @@ impl<P: Platform> Service<P> {
 
     async fn preflight(&self, path: &str, around: &Around<P>, origin: &HeaderValue) -> Response {
         let methods: Vec<&str> = ROUTES.iter().filter(|route| matches(route, path)).map(|route| route.method.as_str()).collect();
-        let info = match origin.to_str() {
-            Ok(text) => self.origin_info(around, text).await,
-            Err(_) => Ok(OriginInfo::default()),
+        let info = match headers::text(origin) {
+            Some(text) => self.origin_info(around, text).await,
+            None => Ok(OriginInfo::default()),
         };
         let mut response = Response::new(Body::empty());
         *response.status_mut() = http::StatusCode::NO_CONTENT;
@@ -278,7 +278,7 @@ fn matches(route: &Route, path: &str) -> bool {
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+    headers::text(headers.get(name)?)
 }
 
 /// The whole way of one request: what both runtimes' entries call. `address` is where the runtime says it came from.

@@ -2,12 +2,18 @@
 //! request has twenty: only those come that the way of a request reads, or a function says it reads.
 
 use crate::internal;
+use http::HeaderValue;
 
 /// Those of any request.
 const ALWAYS: [&str; 4] = ["authorization", "origin", "traceparent", "x-request-id"];
 
 /// Those of a request that is more than a plain GET: what its body is, what a preflight asks, and that another function sent it.
 const SENDING: [&str; 4] = ["content-type", "content-length", "access-control-request-method", internal::HEADER];
+
+/// A header's value as text; `None` where it is not ASCII. Looks at words, where `to_str` looks at each byte of what is long.
+pub fn text(value: &HeaderValue) -> Option<&str> {
+    std::str::from_utf8(value.as_bytes()).ok().filter(|value| value.is_ascii())
+}
 
 /// What one function reads.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use crate::group::{Around, Handler};
 use crate::holders::Callers;
 use crate::settings::InvalidSetting;
 use crate::subject::{self, SubjectId};
-use crate::{internal, same_secret};
+use crate::{headers, internal, same_secret};
 use axum_core::extract::Request;
 use axum_core::response::Response;
 use http::HeaderMap;
@@ -112,7 +112,7 @@ async fn call<P: Platform>(
 ) -> Result<Call<P>, Failure> {
     let body = body::read(route.body, &parts.headers, body).await?;
     if matches!(caller, Caller::Service) {
-        let token = parts.headers.get(internal::HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let token = parts.headers.get(internal::HEADER).and_then(headers::text).unwrap_or_default();
         let now = around.platform.clock().now();
         if !internal::holds(&around.settings.service_keys, token, route.method.as_str(), parts.uri.path(), &body, now) {
             return Err(Failure::new(ErrorCode::NotFound, "there is nothing at this path").because("no service token"));

@@ -34,6 +34,9 @@ macro_rules! classes {
             /// Every class.
             pub const ALL: &'static [LimitClass] = &[$(LimitClass::$variant,)*];
 
+            /// What holds without configuration, in the same order.
+            const DEFAULTS: [Limit; LimitClass::ALL.len()] = [$(LimitClass::$variant.default_limit(),)*];
+
             /// The name in configuration and in stored buckets.
             pub const fn as_str(self) -> &'static str {
                 match self { $(LimitClass::$variant => $name,)* }
@@ -85,9 +88,9 @@ classes! {
     StorageBatch = "storage_batch", 10 per 60 s, burst 2;
 }
 
-/// All limits in force.
+/// All limits in force, in the order of [`LimitClass::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits(BTreeMap<LimitClass, Limit>);
+pub struct Limits([Limit; LimitClass::ALL.len()]);
 
 /// Why the configured limits cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +113,7 @@ struct Override {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self(LimitClass::ALL.iter().map(|class| (*class, class.default_limit())).collect())
+        Self(LimitClass::DEFAULTS)
     }
 }
 
@@ -123,15 +126,16 @@ impl Limits {
         let (scale, refill) = (for_all("scale")?.unwrap_or(1), for_all("refill")?);
         let mut limits = Self::default();
         // How many limits may be exceeded is no limit of requests.
-        for (_, limit) in limits.0.iter_mut().filter(|(class, _)| **class != LimitClass::Violations) {
+        let classed = LimitClass::ALL.iter().zip(&mut limits.0);
+        for (_, limit) in classed.filter(|(class, _)| **class != LimitClass::Violations) {
             limit.capacity = limit.capacity.saturating_mul(scale);
             limit.burst = limit.burst.saturating_mul(scale);
             limit.refill = refill.unwrap_or(limit.refill.saturating_mul(scale));
         }
         for (name, change) in classes {
             let change = Override::deserialize(change)?;
-            let (_, limit) =
-                limits.0.iter_mut().find(|(class, _)| class.as_str() == name).ok_or(InvalidLimits::UnknownClass(name))?;
+            let place = LimitClass::ALL.iter().position(|class| class.as_str() == name);
+            let limit = place.and_then(|place| limits.0.get_mut(place)).ok_or(InvalidLimits::UnknownClass(name))?;
             if let Some(capacity) = change.capacity {
                 limit.capacity = capacity;
                 limit.refill = refill.unwrap_or(capacity);
@@ -145,7 +149,7 @@ impl Limits {
 
     /// The limit of a class.
     pub fn get(&self, class: LimitClass) -> Limit {
-        self.0.get(&class).copied().unwrap_or_else(|| class.default_limit())
+        self.0.get(class as usize).copied().unwrap_or_else(|| class.default_limit())
     }
 }
 

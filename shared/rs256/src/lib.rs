@@ -1,11 +1,13 @@
 //! RS256 (RFC 7518 section 3.3) in pure Rust: Spin and host tests. Workers sign by WebCrypto, which is ten times as fast there.
 //!
-//! Signing, and opening what is encrypted for us, is `rsa`'s, since a private key is in it; verifying is our own (ADR 8).
+//! Signing, and opening what is encrypted for us, is `rsa`'s, since a private key is in it; verifying is our own (ADR 8). Both blind the key
+//! with random bytes that the caller draws: `rsa`'s own generator would ask another WASI for them than our components speak (ADR 26).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use public::Modulus;
 use rsa::pkcs1v15::SigningKey;
+use rsa::rand_core::{CryptoRng, Error, RngCore, impls};
 use rsa::signature::{RandomizedSigner, SignatureEncoding};
 use rsa::{BigUint, Oaep, RsaPrivateKey};
 use sha1::Sha1;
@@ -14,6 +16,33 @@ use tmcp_ports::{Hash, OaepHash, SignerError};
 use tmcp_protocol::jwk::{PrivateJwk, PublicJwk};
 
 mod public;
+
+/// Fills with random bytes that nobody can foresee.
+pub type Fill<'a> = &'a dyn Fn(&mut [u8]);
+
+struct Drawn<'a>(Fill<'a>);
+
+impl RngCore for Drawn<'_> {
+    fn next_u32(&mut self) -> u32 {
+        impls::next_u32_via_fill(self)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        impls::next_u64_via_fill(self)
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        (self.0)(bytes);
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
+        self.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+/// What `Fill` promises.
+impl CryptoRng for Drawn<'_> {}
 
 fn decoded(text: &str) -> Result<Vec<u8>, SignerError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| SignerError("a key member is not base64url".to_owned()))
@@ -30,20 +59,20 @@ fn private(key: &PrivateJwk) -> Result<RsaPrivateKey, SignerError> {
 }
 
 /// Opens what was encrypted for a key by RSA-OAEP, with blinding; `None` where that is not what it is.
-pub fn unwrap(hash: OaepHash, key: &PrivateJwk, wrapped: &[u8]) -> Result<Option<Vec<u8>>, SignerError> {
+pub fn unwrap(hash: OaepHash, key: &PrivateJwk, wrapped: &[u8], random: Fill<'_>) -> Result<Option<Vec<u8>>, SignerError> {
     let padding = match hash {
         OaepHash::Sha1 => Oaep::new::<Sha1>(),
         OaepHash::Sha256 => Oaep::new::<Sha256>(),
         OaepHash::Sha384 => Oaep::new::<Sha384>(),
         OaepHash::Sha512 => Oaep::new::<Sha512>(),
     };
-    Ok(private(key)?.decrypt_blinded(&mut rsa::rand_core::OsRng, padding, wrapped).ok())
+    Ok(private(key)?.decrypt_blinded(&mut Drawn(random), padding, wrapped).ok())
 }
 
 /// Signs with blinding, so that the time taken tells nothing about the key.
-pub fn sign(key: &PrivateJwk, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+pub fn sign(key: &PrivateJwk, message: &[u8], random: Fill<'_>) -> Result<Vec<u8>, SignerError> {
     let signature = SigningKey::<Sha256>::new(private(key)?)
-        .try_sign_with_rng(&mut rsa::rand_core::OsRng, message)
+        .try_sign_with_rng(&mut Drawn(random), message)
         .map_err(|error| SignerError(format!("signing: {error}")))?;
     Ok(signature.to_vec())
 }

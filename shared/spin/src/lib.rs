@@ -21,7 +21,24 @@ pub use http::serve;
 
 use std::sync::{Arc, Weak};
 use tmcp_aes256gcm::PureAead;
+use tmcp_arena::Arena;
 use tmcp_ports::Platform;
+
+/// As much as most requests take in small pieces; it is cleared with the rest of an instance's memory (docs/adr/0026).
+#[global_allocator]
+#[allow(unsafe_code, reason = "a component has one thread, which `Arena` asks for")]
+static MEMORY: Arena<{ 32 << 10 }> = unsafe { Arena::new() };
+
+/// Instead of the standard library's, which would take from [`MEMORY`] what wasi-libc frees by itself, such as the environment's variables.
+///
+/// # Safety
+/// The host's to keep (Canonical ABI).
+#[allow(unsafe_code, reason = "the Canonical ABI has raw pointers")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cabi_realloc(old: *mut u8, old_len: usize, align: usize, len: usize) -> *mut u8 {
+    // SAFETY: the same promises.
+    unsafe { tmcp_arena::realloc_for_host(old, old_len, align, len) }
+}
 
 /// Everything of one request.
 #[derive(Clone)]

@@ -1,7 +1,10 @@
-//! `Random`: the WASI generator, fetched in portions of what most requests need.
+//! `Random`: the generator of WASI 0.2, fetched in portions of what most requests need. Not by the crate `getrandom`, which asks that of
+//! WASI 0.1: the adapter in between takes 128 KiB of every instance's memory (docs/adr/0026).
 
 use std::cell::RefCell;
 use tmcp_ports::{Random, RandomAhead};
+use wasi::random::random::get_random_bytes;
+use zeroize::Zeroizing;
 
 thread_local! {
     /// Of this instance, and so of this request.
@@ -12,9 +15,7 @@ thread_local! {
 pub struct WasiRandom;
 
 fn fetch(bytes: &mut [u8]) {
-    // It fails only where the host has no generator at all; to go on with zeros would be worse than to stop.
-    #[allow(clippy::expect_used)]
-    getrandom::getrandom(bytes).expect("no source of randomness");
+    bytes.copy_from_slice(&Zeroizing::new(get_random_bytes(bytes.len() as u64)));
 }
 
 impl Random for WasiRandom {

@@ -1,6 +1,7 @@
 //! `Signer`: pure Rust.
 
-use tmcp_ports::{Hash, OaepHash, Signer, SignerError};
+use crate::random::WasiRandom;
+use tmcp_ports::{Hash, OaepHash, Random, Signer, SignerError};
 use tmcp_protocol::jwk::{EcPublicJwk, PrivateJwk, PublicJwk};
 
 /// RS256 in the component itself.
@@ -8,7 +9,7 @@ pub struct PureSigner;
 
 impl Signer for PureSigner {
     async fn sign(&self, key: &PrivateJwk, message: &[u8]) -> Result<Vec<u8>, SignerError> {
-        tmcp_rs256::sign(key, message)
+        tmcp_rs256::sign(key, message, &|bytes| WasiRandom.fill(bytes))
     }
 
     async fn verify(&self, key: &PublicJwk, message: &[u8], signature: &[u8]) -> Result<bool, SignerError> {
@@ -24,6 +25,6 @@ impl Signer for PureSigner {
     }
 
     async fn unwrap(&self, hash: OaepHash, key: &PrivateJwk, wrapped: &[u8]) -> Result<Option<Vec<u8>>, SignerError> {
-        tmcp_rs256::unwrap(hash, key, wrapped)
+        tmcp_rs256::unwrap(hash, key, wrapped, &|bytes| WasiRandom.fill(bytes))
     }
 }

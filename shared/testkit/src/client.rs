@@ -170,6 +170,6 @@ fn sign<K: Kind>(platform: &TestPlatform, claims: &K) -> String {
     let ring = KeySet::parse_private(crate::private_ring()).expect("a ring");
     let key = ring.keys.first().expect("a key");
     let unsigned = Unsigned::encode(claims, &key.public.kid, platform.clock().now(), 3600).expect("claims");
-    let signature = tmcp_rs256::sign(key, unsigned.signing_input()).expect("a signature");
+    let signature = crate::keys::sign(key, unsigned.signing_input()).expect("a signature");
     unsigned.finish(&signature)
 }

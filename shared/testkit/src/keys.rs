@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rsa::rand_core::{OsRng, RngCore};
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use rsa::{BigUint, RsaPrivateKey};
 use std::sync::OnceLock;
@@ -20,7 +21,7 @@ fn text(number: &BigUint) -> String {
 pub fn private_ring() -> &'static str {
     static RING: OnceLock<String> = OnceLock::new();
     RING.get_or_init(|| {
-        let mut key = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).expect("an RSA key");
+        let mut key = RsaPrivateKey::new(&mut OsRng, 2048).expect("an RSA key");
         key.precompute().expect("CRT values");
         let (p, q) = (key.primes().first().expect("p"), key.primes().get(1).expect("q"));
         let qi = key.crt_coefficient().expect("qi");
@@ -43,13 +44,25 @@ pub fn public_ring() -> String {
     serde_json::to_string(&ring.public()).expect("a key set")
 }
 
+fn random(bytes: &mut [u8]) {
+    OsRng.fill_bytes(bytes);
+}
+
+/// A signature under RS256.
+///
+/// # Errors
+/// When the key is none.
+pub fn sign(key: &PrivateJwk, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+    tmcp_rs256::sign(key, message, &random)
+}
+
 /// RS256 in pure Rust.
 #[derive(Clone, Copy, Default)]
 pub struct PureSigner;
 
 impl Signer for PureSigner {
     async fn sign(&self, key: &PrivateJwk, message: &[u8]) -> Result<Vec<u8>, SignerError> {
-        tmcp_rs256::sign(key, message)
+        sign(key, message)
     }
 
     async fn verify(&self, key: &PublicJwk, message: &[u8], signature: &[u8]) -> Result<bool, SignerError> {
@@ -65,6 +78,6 @@ impl Signer for PureSigner {
     }
 
     async fn unwrap(&self, hash: OaepHash, key: &PrivateJwk, wrapped: &[u8]) -> Result<Option<Vec<u8>>, SignerError> {
-        tmcp_rs256::unwrap(hash, key, wrapped)
+        tmcp_rs256::unwrap(hash, key, wrapped, &random)
     }
 }

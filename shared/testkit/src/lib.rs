@@ -10,6 +10,6 @@ mod support;
 
 pub use client::{Answer, Client, tep};
 pub use http::Recorded;
-pub use keys::{private_ring, public_ring};
+pub use keys::{private_ring, public_ring, sign};
 pub use platform::{Lease, TestPlatform, TestWorld};
 pub use support::{Faults, dies};

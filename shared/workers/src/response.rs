@@ -10,6 +10,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use std::cell::RefCell;
+use tmcp_http::headers::text;
 use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
 
@@ -59,8 +60,7 @@ pub async fn to_web(response: http::Response<Body>) -> worker::Result<web_sys::R
 fn told(status: u16, headers: &HeaderMap) -> (Like, String) {
     let (mut shared, mut own, mut values) = (String::with_capacity(384), String::with_capacity(192), String::with_capacity(128));
     for (name, value) in headers {
-        // As `to_str`, which looks at each byte by itself.
-        let Some(value) = std::str::from_utf8(value.as_bytes()).ok().filter(|value| value.is_ascii()) else { continue };
+        let Some(value) = text(value) else { continue };
         let (names, values) = if is_shared(name.as_str(), value) { (&mut shared, None) } else { (&mut own, Some(&mut values)) };
         push(names, name.as_str());
         push(values.unwrap_or(names), value);

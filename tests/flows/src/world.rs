@@ -67,7 +67,7 @@ pub fn signed(header: &Json, claims: &Json) -> String {
     let ring = KeySet::parse_private(tmcp_testkit::private_ring()).unwrap();
     let encoded = |value: &Json| URL_SAFE_NO_PAD.encode(value.to_string());
     let input = format!("{}.{}", encoded(header), encoded(claims));
-    let signature = tmcp_rs256::sign(&ring.keys[0], input.as_bytes()).unwrap();
+    let signature = tmcp_testkit::sign(&ring.keys[0], input.as_bytes()).unwrap();
     format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 

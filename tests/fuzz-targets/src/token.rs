@@ -133,7 +133,7 @@ fn signed(mut input: Input<'_>) {
         if Unverified::parse(&text(&[1; 256])).is_err() {
             return;
         }
-        let signature = tmcp_rs256::sign(key, body.as_bytes()).expect("a signature");
+        let signature = tmcp_testkit::sign(key, body.as_bytes()).expect("a signature");
         let text = text(&signature);
         let verified = done(caller::verify(&world.platform, &world.settings, &text, world.platform.clock().now()))
             .expect("the signer works");

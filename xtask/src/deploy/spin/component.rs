@@ -21,11 +21,17 @@ const SQLITE: &str = "spin:sqlite/sqlite@3.0.0";
 /// What Spin's HTTP trigger calls.
 const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
 
+/// The functions of WASI 0.1. A module that imports one gets an adapter to 0.2 beside it, which takes 128 KiB of each instance's memory
+/// and has the host clear them after each request (docs/adr/0026).
+const WASI_1: &str = "wasi_snapshot_preview1";
+
 /// The interfaces of a component.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Component {
     imports: BTreeSet<String>,
     exports: BTreeSet<String>,
+    /// What its modules import of WASI 0.1, by an adapter.
+    adapted: BTreeSet<String>,
 }
 
 /// Validates a component, and lists what it imports and exports itself.
@@ -41,6 +47,14 @@ pub fn read(bytes: &[u8]) -> Result<Component> {
             Payload::ComponentImportSection(section) if depth == 1 => {
                 for import in section {
                     component.imports.insert(import?.name.name.to_owned());
+                }
+            }
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import?;
+                    if import.module == WASI_1 {
+                        component.adapted.insert(import.name.to_owned());
+                    }
                 }
             }
             Payload::ComponentExportSection(section) if depth == 1 => {
@@ -63,6 +77,7 @@ pub fn problems(name: &str, component: &Component, manifest: &Table) -> Vec<Stri
         .filter(|import| !is_allowed(import))
         .map(|import| format!("{name} imports {import}, which is none of {WANTED}"))
         .collect();
+    found.extend(component.adapted.iter().map(|function| format!("{name} calls {function} of WASI 0.1, through an adapter")));
     if !component.exports.iter().any(|export| export.starts_with(HANDLER)) {
         found.push(format!("{name} exports no {HANDLER}x, which Spin's HTTP trigger calls"));
     }
@@ -97,7 +112,7 @@ mod tests {
 
     fn component(imports: &[&str]) -> Component {
         let set = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
-        Component { imports: set(imports), exports: set(&["wasi:http/incoming-handler@0.2.6"]) }
+        Component { imports: set(imports), exports: set(&["wasi:http/incoming-handler@0.2.6"]), adapted: set(&[]) }
     }
 
     #[test]
@@ -130,6 +145,8 @@ mod tests {
         assert!(found.contains("gives auth sqlite_databases, and it does not import"), "{found}");
         assert!(found.contains("gives it no key_value_stores"), "{found}");
         assert!(found.contains("imports wasi:sockets/tcp@0.2.0"), "{found}");
+        let adapted = Component { adapted: BTreeSet::from(["random_get".to_owned()]), ..component(&[SQLITE, VARIABLES]) };
+        assert_eq!(problems("auth", &adapted, &manifest), ["auth calls random_get of WASI 0.1, through an adapter"]);
         let none = Component::default();
         assert!(problems("auth", &none, &manifest).join("\n").contains("exports no wasi:http/incoming-handler"));
     }
@@ -142,5 +159,10 @@ mod tests {
         let module = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
         assert!(read(&module).unwrap_err().to_string().contains("core module"));
         assert!(read(&[empty.as_slice(), &[250, 1, 0]].concat()).is_err());
+        // With a module in it: one type of function, and an import of that type.
+        let import = [&[1, 22], WASI_1.as_bytes(), &[10], b"random_get", &[0, 0]].concat();
+        let nested = [&module[..], &[1, 4, 1, 0x60, 0, 0, 2, import.len() as u8], &import].concat();
+        let adapted = read(&[empty.as_slice(), &[1, nested.len() as u8], &nested].concat()).unwrap().adapted;
+        assert_eq!(adapted.into_iter().collect::<Vec<_>>(), ["random_get"]);
     }
 }
